@@ -1,0 +1,1 @@
+"""Neurona's service: rooms around `core` that store, train, serve and answer."""

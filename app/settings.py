@@ -1,0 +1,60 @@
+"""Every setting and limit of the server, each readable from a `NEURONA_*` environment variable."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """What the operator decides. Every field has a default that works; `/v1/info` shows the limits."""
+
+    model_config = SettingsConfigDict(env_prefix="NEURONA_", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    workers: int = Field(1, ge=1, description="processes that answer requests")
+    data: Path = Field(Path("data"), description="folder for datasets, checkpoints and the database")
+    models: Path = Field(Path("models"), description="folder of the model repository")
+    models_seed: Path | None = Field(None, description="models copied into `models` when that is empty")
+    database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite inside `data`")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
+    shutdown_seconds: float = Field(8.0, gt=0, description="time that requests in flight get at shutdown")
+
+    trainer: bool = Field(True, description="start and watch a trainer beside the server")
+    trainer_workers: int = Field(1, ge=1, description="jobs trained at once by the embedded cluster")
+    trainer_threads: int = Field(1, ge=1, description="BLAS threads of each training process")
+    dask_address: str | None = Field(None, description="scheduler of an existing Dask cluster to train on")
+    checkpoint_seconds: float = Field(5.0, gt=0, description="most training time lost to a crash")
+    max_attempts: int = Field(3, ge=1, description="workers a job may lose before it fails")
+    max_runtime_seconds: float = Field(24 * 3600, gt=0, description="longest a job may run")
+    max_queued_jobs: int = Field(1000, ge=1, description="jobs waiting, beyond which training answers 429")
+    idempotency_hours: float = Field(24.0, gt=0, description="how long an Idempotency-Key is remembered")
+
+    max_upload_bytes: int = Field(16 * 1024 * MIB, ge=1, description="largest dataset body, as sent")
+    max_dataset_bytes: int = Field(32 * 1024 * MIB, ge=1, description="largest dataset, decompressed")
+    max_json_bytes: int = Field(64 * MIB, ge=1, description="largest JSON body, decompressed")
+    max_predict_bytes: int = Field(64 * MIB, ge=1, description="largest prediction body, decompressed")
+    max_predict_rows: int = Field(100_000, ge=1, description="most rows in one prediction")
+    max_explain_rows: int = Field(1_000, ge=1, description="most rows in one explained prediction")
+    max_columns: int = Field(100_000, ge=1, description="most columns of a dataset")
+    max_classes: int = Field(10_000, ge=2, description="most classes of a dataset")
+    max_categories: int = Field(1_000, ge=1, description="categories of a column with a place of their own")
+    max_parameters: int = Field(100_000_000, ge=1, description="most weights in a model")
+    model_cache_bytes: int = Field(1024 * MIB, ge=1, description="memory for loaded models")
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL in force."""
+        return self.database_url or f"sqlite:///{self.data.resolve() / 'neurona.db'}"
+
+    def limits(self) -> dict[str, int | float]:
+        """Every limit in force, by its setting's name."""
+        return {
+            name: getattr(self, name)
+            for name in type(self).model_fields
+            if name.startswith("max_") or name.endswith(("_seconds", "_hours", "_bytes"))
+        }
