@@ -1,0 +1,192 @@
+"""The columns of a schema and how each is encoded: what travels with a model, and its plain JSON form."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from core.arrays import Array
+from core.spread import Spread
+
+
+class Codes(NamedTuple):
+    """A raw categorical column: (m,) int32 codes into `vocabulary`, −1 where the value is missing."""
+
+    codes: Array
+    vocabulary: tuple[str, ...]
+
+
+RawColumn: TypeAlias = Array | Codes
+"""Numeric: (m,) of any real dtype; vector: (m, d) of any real dtype; NaN is missing. Categorical: Codes."""
+RawColumns: TypeAlias = Mapping[str, RawColumn]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumericColumn:
+    """Becomes (value − mean)/scale, 0 if missing; and with `indicator` a second feature, 1 if missing."""
+
+    name: str
+    mean: float
+    scale: float
+    indicator: bool = False
+
+    @property
+    def width(self) -> int:
+        return 1 + self.indicator
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoricalColumn:
+    """Becomes one-hot, with one place more, the last, for missing, unseen and rare categories."""
+
+    name: str
+    categories: tuple[str, ...]
+    boolean: bool = False
+
+    @property
+    def width(self) -> int:
+        return len(self.categories) + 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VectorColumn:
+    """Becomes (value − mean)/scale by element, 0 if missing. mean, scale: (d,) float64."""
+
+    name: str
+    mean: Array
+    scale: Array
+
+    @property
+    def width(self) -> int:
+        return len(self.mean)
+
+
+Column: TypeAlias = NumericColumn | CategoricalColumn | VectorColumn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoding:
+    """The columns in the schema's order, and how each of them is encoded."""
+
+    columns: tuple[Column, ...]
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """For each column, the encoded features that it became."""
+        ends = np.cumsum([column.width for column in self.columns]).tolist()
+        return tuple(slice(end - column.width, end) for end, column in zip(ends, self.columns, strict=True))
+
+    @property
+    def width(self) -> int:
+        """Features that the network sees."""
+        return sum(column.width for column in self.columns)
+
+    @cached_property
+    def inputs(self) -> int | None:
+        """Columns of the plain matrix a client may send: all numeric, or one vector; else None."""
+        if all(isinstance(column, NumericColumn) for column in self.columns):
+            return len(self.columns)
+        only = self.columns[0]
+        return only.width if len(self.columns) == 1 and isinstance(only, VectorColumn) else None
+
+    @cached_property
+    def spread(self) -> Spread:
+        """mean and scale of every input of the plain matrix."""
+        numbers = [column for column in self.columns if not isinstance(column, CategoricalColumn)]
+        return Spread(np.hstack([c.mean for c in numbers]), np.hstack([c.scale for c in numbers]))
+
+    @cached_property
+    def indicated(self) -> Array:
+        """Inputs of the plain matrix that have an indicator."""
+        flags = [isinstance(column, NumericColumn) and column.indicator for column in self.columns]
+        return np.flatnonzero(flags)
+
+    @cached_property
+    def places(self) -> Array:
+        """The feature that each input of the plain matrix becomes."""
+        return np.array([part.start for part in self.slices])
+
+
+def to_dict(encoding: Encoding) -> dict[str, Any]:
+    """Plain JSON values, from which `from_dict` makes the same encoding to the bit."""
+    return {"columns": [_describe(column) for column in encoding.columns]}
+
+
+def from_dict(plain: Mapping[str, Any]) -> Encoding:
+    """The encoding that `to_dict` described; ValueError, naming the place, for anything else."""
+    described = plain.get("columns") if isinstance(plain, Mapping) else None
+    if not isinstance(described, list) or not described:
+        raise ValueError("an encoding must be an object with a non-empty list of columns")
+    columns = tuple(_column(value, f"columns[{place}]") for place, value in enumerate(described))
+    names = [column.name for column in columns]
+    if len(set(names)) < len(names):
+        raise ValueError("columns: names must differ")
+    return Encoding(columns=columns)
+
+
+def _describe(column: Column) -> dict[str, Any]:
+    if isinstance(column, CategoricalColumn):
+        return {
+            "name": column.name,
+            "type": "categorical",
+            "categories": list(column.categories),
+            "boolean": column.boolean,
+        }
+    if isinstance(column, VectorColumn):
+        mean, scale = column.mean.tolist(), column.scale.tolist()
+        return {"name": column.name, "type": "vector", "mean": mean, "scale": scale}
+    return {
+        "name": column.name,
+        "type": "numeric",
+        "mean": column.mean,
+        "scale": column.scale,
+        "indicator": column.indicator,
+    }
+
+
+def _column(value: object, place: str) -> Column:
+    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+        raise ValueError(f"{place} must be an object with a name")
+    name, kind = value["name"], value.get("type")
+    if kind == "categorical":
+        return CategoricalColumn(
+            name=name,
+            categories=_words(value.get("categories"), place),
+            boolean=_flag(value, "boolean", place),
+        )
+    if kind not in ("numeric", "vector"):
+        raise ValueError(f"{place}.type must be numeric, categorical or vector, got {kind!r}")
+    mean, scale = (value.get(key) if kind == "vector" else [value.get(key)] for key in ("mean", "scale"))
+    means, scales = _numbers(mean, f"{place}.mean"), _numbers(scale, f"{place}.scale")
+    if len(means) != len(scales) or min(scales) <= 0:
+        raise ValueError(f"{place} must have as many scales as means, all above 0")
+    if kind == "vector":
+        return VectorColumn(name=name, mean=np.array(means), scale=np.array(scales))
+    indicator = _flag(value, "indicator", place)
+    return NumericColumn(name=name, mean=means[0], scale=scales[0], indicator=indicator)
+
+
+def _numbers(values: object, place: str) -> list[float]:
+    right = isinstance(values, Sequence) and values and all(type(value) in (int, float) for value in values)
+    if not right or not all(map(math.isfinite, values)):  # type: ignore[call-overload]
+        raise ValueError(f"{place} must be finite numbers")
+    return [float(value) for value in values]  # type: ignore[attr-defined]
+
+
+def _words(values: object, place: str) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{place}.categories must be a list of strings")
+    if any(a >= b for a, b in pairwise(values)):
+        raise ValueError(f"{place}.categories must be sorted and differ")
+    return tuple(values)
+
+
+def _flag(value: Mapping[str, Any], key: str, place: str) -> bool:
+    flag = value.get(key)
+    if not isinstance(flag, bool):
+        raise ValueError(f"{place}.{key} must be true or false, got {flag!r}")
+    return flag

@@ -1,0 +1,174 @@
+"""From raw columns to the matrix that the network sees, fitted on training rows only."""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.arrays import Array, matrix
+from core.columns import (
+    CategoricalColumn,
+    Codes,
+    Column,
+    Encoding,
+    NumericColumn,
+    RawColumn,
+    RawColumns,
+    VectorColumn,
+    from_dict,
+    to_dict,
+)
+from core.spread import measure
+
+__all__ = [
+    "CategoricalColumn",
+    "Codes",
+    "Column",
+    "Encoding",
+    "NumericColumn",
+    "RawColumn",
+    "RawColumns",
+    "VectorColumn",
+    "fit",
+    "from_dict",
+    "to_dict",
+    "transform",
+    "transform_matrix",
+]
+
+CHUNK = 1 << 20  # numbers standardised at a time, in float64
+FAR = 1e15  # standard deviations; what lies beyond is set to it, so that float32 stays finite in the layers
+
+
+def fit(columns: RawColumns, *, booleans: Collection[str] = (), max_categories: int = 1000) -> Encoding:
+    """The encoding of these training rows. booleans: names of categorical columns that stand for booleans.
+
+    Numeric columns get mean 0 and spread 1, and an indicator only if a value is missing here. Categorical
+    columns keep their `max_categories` most frequent categories, sorted. Vector columns whose elements share
+    one range get one scale for all elements. Without spread, scale is 1.
+    Raises ValueError for no columns or rows, unequal lengths, infinities and other dtypes.
+    """
+    if not _rows(columns):
+        raise ValueError("an encoding needs at least one row to be fitted on, got none")
+    return Encoding(
+        columns=tuple(_fit(name, raw, name in booleans, max_categories) for name, raw in columns.items())
+    )
+
+
+def transform(encoding: Encoding, columns: RawColumns) -> Array:
+    """The (m, width) float32 matrix of these columns, standardised in float64, then cast.
+
+    Columns are found by name; others are ignored. Raises ValueError if one is missing, is of another kind
+    or size, or if lengths differ.
+    """
+    chosen = {column.name: _expect(column, columns) for column in encoding.columns}
+    encoded = np.zeros((_rows(chosen), encoding.width), np.float32)
+    tables = {c.name: _table(c, chosen[c.name]) for c in encoding.columns if isinstance(c, CategoricalColumn)}
+    for part in _pieces(*encoded.shape):
+        for column, where in zip(encoding.columns, encoding.slices, strict=True):
+            raw, out = chosen[column.name], encoded[part, where]
+            if isinstance(raw, Codes):
+                out[np.arange(len(out)), tables[column.name][raw.codes[part]]] = 1
+            elif isinstance(column, NumericColumn):
+                out[:, 0] = _standardise(raw[part], column.mean, column.scale)
+                out[:, 1:] = np.isnan(raw[part])[:, None]
+            elif isinstance(column, VectorColumn):
+                out[:] = _standardise(raw[part], column.mean, column.scale)
+    return encoded
+
+
+def transform_matrix(encoding: Encoding, x: npt.ArrayLike) -> Array:
+    """The (m, width) float32 matrix of (m, inputs) real numbers, NaN for missing: a quicker `transform`.
+
+    Raises ValueError if the encoding takes no plain matrix, or one of another shape or dtype.
+    """
+    if encoding.inputs is None:
+        raise ValueError("this model has categorical or mixed columns: send them by name, not as one matrix")
+    x = matrix(x, encoding.inputs)
+    if encoding.width == encoding.inputs and x.size <= CHUNK:
+        return _standardise(x, *encoding.spread).astype(np.float32)
+    encoded = np.empty((len(x), encoding.width), np.float32)
+    for part in _pieces(*x.shape):
+        values = _standardise(x[part], *encoding.spread)
+        if encoding.width == encoding.inputs:
+            encoded[part] = values
+        else:
+            encoded[part, encoding.places] = values
+            encoded[part, encoding.places[encoding.indicated] + 1] = np.isnan(x[part, encoding.indicated])
+    return encoded
+
+
+def _fit(name: str, raw: RawColumn, boolean: bool, max_categories: int) -> Column:
+    if isinstance(raw, Codes):
+        return CategoricalColumn(name=name, categories=_categories(raw, max_categories), boolean=boolean)
+    if raw.dtype.kind not in "fiub" or raw.ndim not in (1, 2):
+        raise ValueError(
+            f"column {name!r} must be (m,) or (m, d) real numbers or Codes, got {raw.dtype} {raw.shape}"
+        )
+    try:
+        spread, missing = measure(raw)
+    except ValueError as error:
+        raise ValueError(f"column {name!r}: {error}") from None
+    if raw.ndim == 2:
+        return VectorColumn(name=name, mean=spread.mean, scale=spread.scale)
+    return NumericColumn(name=name, mean=float(spread.mean), scale=float(spread.scale), indicator=missing)
+
+
+def _categories(raw: Codes, most: int) -> tuple[str, ...]:
+    counts = np.bincount(raw.codes[raw.codes >= 0], minlength=len(raw.vocabulary))
+    frequent = sorted(np.flatnonzero(counts), key=lambda code: (-counts[code], raw.vocabulary[code]))[:most]
+    return tuple(sorted(raw.vocabulary[code] for code in frequent))
+
+
+def _table(column: CategoricalColumn, raw: RawColumn) -> Array:
+    """Code → place among the features; −1 (missing), unseen and rare go to the last place."""
+    places = {category: place for place, category in enumerate(column.categories)}
+    words = raw.vocabulary if isinstance(raw, Codes) else ()
+    return np.array([*(places.get(word, len(places)) for word in words), len(places)])
+
+
+def _standardise(values: Array, mean: Any, scale: Any) -> Array:
+    """(values − mean)/scale in float64, in [−FAR, FAR], 0 where missing."""
+    with np.errstate(over="ignore", under="ignore"):
+        out: Array = np.subtract(values, mean, dtype=np.float64)
+        out /= scale
+    np.maximum(out, -FAR, out=out)
+    np.minimum(out, FAR, out=out)
+    if values.dtype.kind == "f":
+        out[np.isnan(out)] = 0
+    return out
+
+
+def _pieces(rows: int, width: int) -> Iterator[slice]:
+    step = max(1, CHUNK // max(1, width))
+    return (slice(start, start + step) for start in range(0, rows, step))
+
+
+def _expect(column: Column, columns: RawColumns) -> RawColumn:
+    """The raw column of that name, if it is what the encoding was fitted on."""
+    if column.name not in columns:
+        raise ValueError(f"column {column.name!r} is missing; columns given: {', '.join(map(repr, columns))}")
+    raw = columns[column.name]
+    if isinstance(column, CategoricalColumn) or isinstance(raw, Codes):
+        right = isinstance(column, CategoricalColumn) and isinstance(raw, Codes)
+    else:
+        shape = (column.width,) if isinstance(column, VectorColumn) else ()
+        right = raw.dtype.kind in "fiub" and raw.shape[1:] == shape
+    if not right:
+        got = "categories" if isinstance(raw, Codes) else f"{raw.dtype} {raw.shape}"
+        raise ValueError(f"column {column.name!r} must be {_kind(column)}, got {got}")
+    return raw
+
+
+def _kind(column: Column) -> str:
+    if isinstance(column, VectorColumn):
+        return f"vectors of {column.width} numbers"
+    return "numbers" if isinstance(column, NumericColumn) else "categories"
+
+
+def _rows(columns: RawColumns) -> int:
+    lengths = {len(raw.codes) if isinstance(raw, Codes) else len(raw) for raw in columns.values()}
+    if len(lengths) != 1:
+        raise ValueError(f"columns must be at least one and all of one length, got lengths {sorted(lengths)}")
+    return lengths.pop()

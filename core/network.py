@@ -1,0 +1,248 @@
+"""The ReLU network: forward, and backward beside it. With no hidden layer it is softmax regression."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from core.arrays import Array, Float, class_numbers, layer_sizes, matrix, row_weights
+from core.losses import cross_entropy_in_place, softmax
+
+
+class Dense(NamedTuple):
+    """One layer, z = x @ weight + bias: weight (fan_in, fan_out), bias (fan_out,)."""
+
+    weight: Array
+    bias: Array
+
+
+Params: TypeAlias = tuple[Dense, ...]  # length 1 is softmax regression; a gradient is a Params too
+
+CHUNK = 8192  # rows that one pass keeps activations of; larger batches are summed up in pieces
+
+
+def initialise(sizes: Sequence[int], rng: np.random.Generator, dtype: Float = np.float32) -> Params:
+    """Parameters to begin from, for sizes (features, *hidden, classes).
+
+    Hidden layers: He et al. 2015, N(0, 2/fan_in), which keeps a ReLU network's activations at one scale.
+    Last layer: N(0, 0.01/fan_in), so that the first probabilities are close to 1/c. Biases: 0. Softmax
+    regression begins at zero: its loss is convex, and every start leads to the same place.
+    """
+    sizes = layer_sizes(sizes)
+    pairs = list(pairwise(sizes))
+    variances = [2.0] * (len(pairs) - 1) + [0.01 if len(pairs) > 1 else 0.0]
+    return tuple(
+        Dense(
+            (rng.standard_normal((fan_in, fan_out)) * np.sqrt(variance / fan_in)).astype(dtype),
+            np.zeros(fan_out, dtype),
+        )
+        for (fan_in, fan_out), variance in zip(pairs, variances, strict=True)
+    )
+
+
+def sizes(params: Params) -> tuple[int, ...]:
+    """(features, *hidden, classes) of these parameters."""
+    return (params[0].weight.shape[0], *(len(layer.bias) for layer in params))
+
+
+def flatten(params: Params) -> Array:
+    """All parameters in one new vector: weight then bias, layer by layer."""
+    return np.concatenate([array.ravel() for layer in params for array in layer])
+
+
+def layers(vector: Array, sizes: Sequence[int]) -> Params:
+    """The layers that lie in `vector`, as views: `flatten` undone. ValueError for another length."""
+    shapes = [shape for fan_in, fan_out in pairwise(sizes) for shape in ((fan_in, fan_out), (fan_out,))]
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    if vector.shape != (ends[-1],):
+        raise ValueError(
+            f"sizes {tuple(sizes)} need a vector of {ends[-1]} numbers, got shape {vector.shape}"
+        )
+    parts = [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), shapes, strict=True)]
+    return tuple(Dense(weight, bias) for weight, bias in zip(parts[::2], parts[1::2], strict=True))
+
+
+def logits(params: Params, x: npt.ArrayLike) -> Array:
+    """Z of the last layer: x (m, features) → (m, classes), in the parameters' dtype.
+
+    Z1 = X @ W1 + b1, A1 = relu(Z1), Z2 = A1 @ W2 + b2, … (mathematics.md, one hidden layer).
+    Raises ValueError if x is not (m, features).
+    """
+    weight = params[0].weight
+    x = matrix(x, weight.shape[0]).astype(weight.dtype, copy=False)
+    return _forward(params, x, [None] * len(params))[-1]
+
+
+def predict_proba(params: Params, x: npt.ArrayLike) -> Array:
+    """Ŷ = softmax(logits): x (m, features) → (m, classes), in the parameters' dtype."""
+    return softmax(logits(params, x))
+
+
+def loss(
+    params: Params,
+    x: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    l2: float = 0.0,
+    weights: npt.ArrayLike | None = None,
+) -> float:
+    """J = (1/m) Σ_i w_i L_i + ½ l2 Σ W²; arguments as for `loss_and_gradients`."""
+    x, labels, weights = _checked(params, x, labels, weights)
+    workspace = Workspace(sizes(params), min(len(x), CHUNK), params[0].weight.dtype)
+    return workspace.loss(params, x, labels, weights) + penalty(params, l2)
+
+
+def loss_and_gradients(
+    params: Params,
+    x: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    l2: float = 0.0,
+    weights: npt.ArrayLike | None = None,
+) -> tuple[float, Params]:
+    """J and its gradient in every parameter (mathematics.md, parameters, bias and backpropagation).
+
+    x: (m, features), m ≥ 1; labels: (m,) integers in [0, classes); weights: (m,) factors of L_i, or None.
+    l2 adds ½ l2 ΣW² to J and l2 W to ∂J/∂W; biases are free. Computed in the parameters' dtype, in memory
+    bounded for any m. Raises ValueError for other shapes or dtypes.
+    """
+    x, labels, weights = _checked(params, x, labels, weights)
+    workspace = Workspace(sizes(params), min(len(x), CHUNK), params[0].weight.dtype)
+    gradients = empty_like(params)
+    return workspace.loss_and_gradients(params, x, labels, gradients, l2=l2, weights=weights), gradients
+
+
+def input_gradients(params: Params, x: npt.ArrayLike, labels: npt.ArrayLike) -> Array:
+    """∂J/∂X = ∂J/∂Z1 @ W1ᵀ, (m, features), with J the mean over all m rows (mathematics.md, input)."""
+    x, labels, _ = _checked(params, x, labels, None)
+    workspace = Workspace(sizes(params), min(len(x), CHUNK), params[0].weight.dtype)
+    return workspace.input_gradients(params, x, labels)
+
+
+def penalty(params: Params, l2: float) -> float:
+    """½ l2 Σ W², biases left out."""
+    return 0.5 * l2 * sum(float(np.vdot(layer.weight, layer.weight)) for layer in params) if l2 else 0.0
+
+
+def empty_like(params: Params) -> Params:
+    """Arrays of the same shapes, to be written into."""
+    return tuple(Dense(np.empty_like(layer.weight), np.empty_like(layer.bias)) for layer in params)
+
+
+class Workspace:
+    """The buffers of a forward and a backward pass over at most `rows` rows; longer batches go in pieces.
+
+    Arguments are not checked: it is for functions and loops that have done so. What it returns is
+    overwritten by its next call.
+    """
+
+    def __init__(self, sizes: Sequence[int], rows: int, dtype: Float) -> None:
+        self.rows = rows
+        self._outputs = [np.empty((rows, width), dtype) for width in sizes[1:]]
+        self._scratch = np.empty(rows * sizes[-1], dtype)
+
+    def logits(self, params: Params, x: Array) -> Array:
+        """(m, classes) for m ≤ rows."""
+        return self._activations(params, x)[-1]
+
+    def share_of_loss(self, logits: Array, labels: Array, weights: Array | None, rows: int) -> float:
+        """(1/rows) Σ_i w_i L_i of these rows; the logits become their part of ∂J/∂Z, in place."""
+        scratch = self._scratch[: logits.size]
+        return cross_entropy_in_place(logits, labels, weights, rows, scratch=scratch)
+
+    def loss(self, params: Params, x: Array, labels: Array, weights: Array | None) -> float:
+        """(1/m) Σ_i w_i L_i over all m rows, without penalty."""
+        return sum(
+            self.share_of_loss(self.logits(params, x[part]), labels[part], _part(weights, part), len(x))
+            for part in self._pieces(len(x))
+        )
+
+    def loss_and_gradients(
+        self,
+        params: Params,
+        x: Array,
+        labels: Array,
+        gradients: Params,
+        *,
+        l2: float = 0.0,
+        weights: Array | None = None,
+    ) -> float:
+        """J over all m rows; its gradient is written into `gradients`."""
+        total = penalty(params, l2)
+        target = gradients
+        for part in self._pieces(len(x)):
+            activations = self._activations(params, x[part])
+            total += self.share_of_loss(activations[-1], labels[part], _part(weights, part), len(x))
+            _backward(params, activations, target)
+            if target is not gradients:
+                _add(gradients, target)
+            elif len(x) > self.rows:
+                target = empty_like(params)
+        if l2:
+            for layer, gradient in zip(params, gradients, strict=True):
+                np.add(gradient.weight, l2 * layer.weight, out=gradient.weight)
+        return total
+
+    def input_gradients(self, params: Params, x: Array, labels: Array) -> Array:
+        """∂J/∂X, (m, features), in an array of its own."""
+        result, unused = np.empty_like(x), empty_like(params)
+        for part in self._pieces(len(x)):
+            activations = self._activations(params, x[part])
+            self.share_of_loss(activations[-1], labels[part], None, len(x))
+            delta = _backward(params, activations, unused)
+            np.matmul(delta, params[0].weight.T, out=result[part])
+        return result
+
+    def _pieces(self, m: int) -> Iterable[slice]:
+        return (slice(start, start + self.rows) for start in range(0, m, self.rows))
+
+    def _activations(self, params: Params, x: Array) -> list[Array]:
+        return _forward(params, x, [output[: len(x)] for output in self._outputs])
+
+
+def _forward(params: Params, x: Array, outputs: Sequence[Array | None]) -> list[Array]:
+    """[X, A1, A2, …, Z], each layer written into its output if there is one."""
+    activations = [x]
+    for layer, output in zip(params, outputs, strict=True):
+        if len(activations) > 1:
+            np.maximum(activations[-1], 0, out=activations[-1])  # relu, mathematics.md row 6
+        z = np.matmul(activations[-1], layer.weight, out=output)
+        z += layer.bias
+        activations.append(z)
+    return activations
+
+
+def _backward(params: Params, activations: list[Array], gradients: Params) -> Array:
+    """Write the gradients, given ∂J/∂Z as the last activation; each ∂J/∂Z_l replaces A_l. Returns ∂J/∂Z1."""
+    for number in reversed(range(len(params))):
+        incoming, delta = activations[number : number + 2]
+        np.matmul(incoming.T, delta, out=gradients[number].weight)
+        np.add.reduce(delta, axis=0, out=gradients[number].bias)
+        if number:
+            active = incoming > 0  # relu's derivative, mathematics.md row 7: relu(z) > 0 where z > 0
+            np.matmul(delta, params[number].weight.T, out=incoming)
+            incoming *= active
+    return activations[1]
+
+
+def _add(gradients: Params, more: Params) -> None:
+    for gradient, other in zip(gradients, more, strict=True):
+        np.add(gradient.weight, other.weight, out=gradient.weight)
+        np.add(gradient.bias, other.bias, out=gradient.bias)
+
+
+def _part(weights: Array | None, part: slice) -> Array | None:
+    return None if weights is None else weights[part]
+
+
+def _checked(
+    params: Params, x: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike | None
+) -> tuple[Array, Array, Array | None]:
+    dtype, (features, *_, classes) = params[0].weight.dtype, sizes(params)
+    x = np.ascontiguousarray(matrix(x, features), dtype)
+    if not len(x):
+        raise ValueError("x must have at least one row, got none")
+    weights = row_weights(weights, len(x))
+    return x, class_numbers(labels, len(x), classes), None if weights is None else weights.astype(dtype)

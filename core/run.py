@@ -1,0 +1,133 @@
+"""One run's moving parts: the flat vectors and the buffers that its steps reuse."""
+
+import math
+
+import numpy as np
+
+from core import network, optimizers
+from core.arrays import Array
+from core.network import Params, Workspace
+from core.schedules import SCHEDULES
+from core.state import Best, Examples, TrainingSpec, TrainingState, frozen
+
+
+class Diverged(ArithmeticError):  # noqa: N818 - the name is what happened
+    """The loss or a parameter became NaN or infinite. epoch and step are 1-based."""
+
+    def __init__(self, epoch: int, step: int, loss: float, learning_rate: float) -> None:
+        super().__init__(epoch, step, loss, learning_rate)
+        self.epoch, self.step, self.loss, self.learning_rate = epoch, step, loss, learning_rate
+
+    def __str__(self) -> str:
+        return (
+            f"the loss became {self.loss} in epoch {self.epoch}, step {self.step}"
+            f" (learning rate {self.learning_rate:g})"
+        )
+
+
+class Run:
+    """Steps from a state over examples that have been checked; states are copied in and out.
+
+    Parameters, gradient and moments are one flat vector each, with a view for every layer, so that an
+    update is a few passes over memory whatever the number of layers.
+    """
+
+    def __init__(self, spec: TrainingSpec, train: Examples, state: TrainingState) -> None:
+        self.spec, self.train, self.sizes = spec, train, network.sizes(state.parameters)
+        self.rows = len(train.x)
+        self.batch = min(spec.batch_size or self.rows, self.rows)
+        self.steps = math.ceil(self.rows / self.batch)
+        self.epoch, self.step, self.updates = state.epoch, state.step, state.updates
+        self.loss_sum, self.best, self.learning_rate = state.loss_sum, state.best, spec.learning_rate
+        self._vector = network.flatten(state.parameters)
+        self._gradient = np.empty_like(self._vector)
+        self._moments = [moment.copy() for moment in state.moments]
+        self.layers = network.layers(self._vector, self.sizes)
+        self._gradients = network.layers(self._gradient, self.sizes)
+        self._optimizer = optimizers.make(spec.optimizer, momentum=spec.momentum)
+        self._workspace = Workspace(self.sizes, min(self.batch, network.CHUNK), spec.dtype)
+        self._gathered = np.empty((self.batch if self.steps > 1 else 0, self.sizes[0]), spec.dtype)
+
+    @property
+    def seen(self) -> int:
+        """Rows seen in the epoch under way."""
+        return min(self.step * self.batch, self.rows)
+
+    def advance(self, steps: int | None) -> None:
+        """Take that many steps, or as many as the epoch has left; Diverged at the first bad loss."""
+        until = self.steps if steps is None else min(self.steps, self.step + steps)
+        order = self._order()
+        with np.errstate(all="ignore"):  # a loss that is not finite is found by looking at it
+            while self.step < until:
+                self._take_step(order)
+
+    def judge(self, workspace: Workspace, examples: Examples) -> tuple[float, float]:
+        """Mean weighted loss and accuracy of the parameters of now; Diverged if the loss is not finite."""
+        m, loss, right = len(examples.x), 0.0, 0
+        for start in range(0, m, workspace.rows):
+            x, labels, weights = _rows(examples, slice(start, start + workspace.rows))
+            with np.errstate(all="ignore"):
+                logits = workspace.logits(self.layers, x)
+                right += int(np.count_nonzero(logits.argmax(axis=1) == labels))
+                loss += workspace.share_of_loss(logits, labels, weights, m)
+        self._mind(loss)
+        return loss, right / m
+
+    def complete(self, validation_loss: float | None) -> None:
+        """Close the epoch, and keep its parameters if its validation loss is the lowest so far."""
+        self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
+        if validation_loss is not None and (self.best is None or validation_loss < self.best.validation_loss):
+            self.best = Best(self.epoch, validation_loss, self._parameters())
+
+    def snapshot(self) -> TrainingState:
+        """The state of now, as a value."""
+        return TrainingState(
+            parameters=self._parameters(),
+            moments=tuple(frozen(moment.copy()) for moment in self._moments),
+            epoch=self.epoch,
+            step=self.step,
+            updates=self.updates,
+            loss_sum=self.loss_sum,
+            best=self.best,
+        )
+
+    def _take_step(self, order: Array | None) -> None:
+        x, labels, weights = self._minibatch(order)
+        progress = (self.epoch + self.step / self.steps) / self.spec.max_epochs
+        self.learning_rate = self.spec.learning_rate * SCHEDULES[self.spec.schedule](progress)
+        loss = self._workspace.loss_and_gradients(
+            self.layers, x, labels, self._gradients, l2=self.spec.l2, weights=weights
+        )
+        self.step += 1
+        self.updates += 1
+        self._mind(loss)
+        self._optimizer.update(self._vector, self._gradient, self._moments, self.updates, self.learning_rate)
+        self.loss_sum += loss * len(labels)
+
+    def _order(self) -> Array | None:
+        if self.steps == 1:
+            return None  # all rows at once have no order
+        return np.random.default_rng([self.spec.seed, self.epoch + 1]).permutation(self.rows)
+
+    def _minibatch(self, order: Array | None) -> Examples:
+        if order is None:
+            return self.train
+        chosen = order[self.step * self.batch : (self.step + 1) * self.batch]
+        x, labels, weights = self.train
+        gathered = np.take(
+            x, chosen, axis=0, out=self._gathered[: len(chosen)], mode="clip"
+        )  # the quick mode
+        return Examples(gathered, labels.take(chosen), None if weights is None else weights.take(chosen))
+
+    def _parameters(self) -> Params:
+        self._mind(0.0 if np.isfinite(self._vector).all() else math.nan)
+        return network.layers(frozen(self._vector.copy()), self.sizes)
+
+    def _mind(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise Diverged(self.epoch + 1, self.step, loss, self.learning_rate)
+
+
+def _rows(examples: Examples, part: slice) -> Examples:
+    x, labels, weights = examples
+    return Examples(x[part], labels[part], None if weights is None else weights[part])

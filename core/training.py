@@ -1,0 +1,126 @@
+"""The training loop: a generator of epochs, from which progress, cancelling and checkpoints all hang.
+
+A run is a function of (data, spec, seed): the rows of epoch e (1, 2, …) are shuffled by
+default_rng([seed, e]), so that going on from any yielded state ends in the same bits.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from core import network
+from core.arrays import class_numbers, matrix, row_weights
+from core.network import Workspace
+from core.run import Diverged, Run
+from core.state import Best, Examples, TrainingSpec, TrainingState, begin, from_arrays, to_arrays
+
+__all__ = [
+    "Best",
+    "Diverged",
+    "Epoch",
+    "Examples",
+    "TrainingSpec",
+    "TrainingState",
+    "begin",
+    "early_stopping",
+    "fit",
+    "from_arrays",
+    "to_arrays",
+]
+
+VALIDATION_CHUNK = 2048  # rows judged at a time
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Epoch:
+    """What is known after an epoch, or after part of one if fraction < 1.
+
+    number: 1-based. train_loss: the mean of the minibatches' costs J (l2 and class weights within), each
+    weighted by its rows and taken just before its step. validation_loss: without l2, after the epoch.
+    learning_rate: of the last step. rows: seen since the last yield.
+    """
+
+    number: int
+    fraction: float
+    train_loss: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    learning_rate: float
+    rows: int
+    state: TrainingState
+
+
+def fit(
+    spec: TrainingSpec,
+    train: Examples,
+    validation: Examples | None,
+    state: TrainingState,
+    *,
+    steps_per_yield: int | None = None,
+) -> Iterator[Epoch]:
+    """Go on from `state` up to spec.max_epochs, an Epoch at a time, or a part if steps_per_yield is said.
+
+    The last minibatch may be smaller; without batch_size a step takes all rows, in bounded memory.
+    Patience is not minded here: see `early_stopping`. Raises ValueError for examples that do not fit the
+    state, Diverged as soon as a loss or a parameter is not finite.
+    """
+    if steps_per_yield is not None and steps_per_yield < 1:
+        raise ValueError(f"steps_per_yield must be at least 1 or None, got {steps_per_yield}")
+    sizes, dtype = network.sizes(state.parameters), spec.dtype
+    train = _checked(train, sizes[0], sizes[-1], dtype)
+    validation = None if validation is None else _checked(validation, sizes[0], sizes[-1], dtype)
+    return _epochs(Run(spec, train, state), validation, steps_per_yield)
+
+
+def early_stopping(
+    epochs: Iterable[Epoch], patience: int | None, *, state: TrainingState | None = None
+) -> Iterator[Epoch]:
+    """The epochs up to the one that is `patience` epochs after the best; all of them if patience is None.
+
+    state: the one that `epochs` goes on from; if its patience is spent, there are none.
+    """
+    if state is not None and _spent(state, patience):
+        return
+    for epoch in epochs:
+        yield epoch
+        if _spent(epoch.state, patience):
+            return
+
+
+def _spent(state: TrainingState, patience: int | None) -> bool:
+    """At the end of an epoch only, as in an uninterrupted run."""
+    waited = 0 if state.best is None else state.epoch - state.best.epoch
+    return patience is not None and waited >= patience
+
+
+def _epochs(run: Run, validation: Examples | None, steps_per_yield: int | None) -> Iterator[Epoch]:
+    judge_rows = VALIDATION_CHUNK if validation is None else min(VALIDATION_CHUNK, len(validation.x))
+    workspace = Workspace(run.sizes, judge_rows, run.spec.dtype)
+    while run.epoch < run.spec.max_epochs:
+        number, before, loss, accuracy = run.epoch + 1, run.seen, None, None
+        run.advance(steps_per_yield)
+        seen, train_loss = run.seen, run.loss_sum / run.seen
+        if seen == run.rows:
+            if validation is not None:
+                loss, accuracy = run.judge(workspace, validation)
+            run.complete(loss)
+        yield Epoch(
+            number=number,
+            fraction=seen / run.rows,
+            train_loss=train_loss,
+            validation_loss=loss,
+            validation_accuracy=accuracy,
+            learning_rate=run.learning_rate,
+            rows=seen - before,
+            state=run.snapshot(),
+        )
+
+
+def _checked(examples: Examples, features: int, classes: int, dtype: str) -> Examples:
+    x = np.ascontiguousarray(matrix(examples.x, features), dtype)
+    if not len(x):
+        raise ValueError("examples must have at least one row, got none")
+    weights = row_weights(examples.weights, len(x))
+    weights = None if weights is None else weights.astype(dtype)
+    return Examples(x, class_numbers(examples.labels, len(x), classes), weights)
