@@ -7,8 +7,9 @@ NeuronaError
 ├── Conflict               JobFinished · DatasetInUse · VersionInUse · KeyReused · NothingToRollBack · Superseded
 ├── TooLarge               a limit was passed
 ├── UnsupportedType        a content type or encoding nobody here reads
+├── NotAcceptable          an answer's type that nobody here writes
 ├── Busy                   try again later
-├── Unavailable            ModelBroken · StorageFailed: not now, through no fault of the caller
+├── Unavailable            ModelBroken · AliasesBroken · StorageFailed: not now, through no fault of the caller
 └── TrainingFailed         Diverged · WorkerLost · TimedOut: how a job can end badly
 
 A class's docstring is the sentence that its user reads, filled from the fields of the instance. Errors know no
@@ -148,6 +149,12 @@ class UnsupportedType(NeuronaError):
     code = "unsupported_type"
 
 
+class NotAcceptable(NeuronaError):
+    """{got!r} is not written here; accept one of: {expected}."""
+
+    code = "not_acceptable"
+
+
 class Busy(NeuronaError):
     """{reason}"""
 
@@ -168,6 +175,12 @@ class ModelBroken(Unavailable):
     """Version {version} of model {name!r} cannot be loaded: {reason}"""
 
     code = "model_broken"
+
+
+class AliasesBroken(Unavailable):
+    """The aliases of model {name!r} cannot be read: {reason}"""
+
+    code = "aliases_broken"
 
 
 class StorageFailed(Unavailable):

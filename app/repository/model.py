@@ -1,0 +1,45 @@
+"""A trained model in memory: everything that a prediction needs, as one value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.encoding import Encoding, VectorColumn
+from core.network import Params, sizes
+
+Class = str | int | bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Model:
+    """One version of a model. `card` is its JSON card, with more about it than serving needs."""
+
+    name: str
+    version: int
+    parameters: Params
+    encoding: Encoding
+    classes: tuple[Class, ...]
+    temperature: float = 1.0
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Features of the network, hidden units of each layer, classes."""
+        return sizes(self.parameters)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the model holds: weights exactly, the rest by a fair estimate."""
+        weights = sum(layer.weight.nbytes + layer.bias.nbytes for layer in self.parameters)
+        vectors = [column for column in self.encoding.columns if isinstance(column, VectorColumn)]
+        return weights + sum(v.mean.nbytes + v.scale.nbytes for v in vectors) + _estimate(self.card)
+
+
+def _estimate(value: object) -> int:
+    if isinstance(value, str):
+        return 64 + len(value)
+    if isinstance(value, Mapping):
+        return 64 + sum(_estimate(key) + _estimate(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return 64 + sum(map(_estimate, value))
+    return 32

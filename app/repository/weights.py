@@ -1,0 +1,147 @@
+"""Weights as a safetensors file: written by the library, read with every claim checked before it is believed.
+
+The file holds `layers.<i>.weight` (fan_in, fan_out) and `layers.<i>.bias` (fan_out,), all F32 or all F64.
+"""
+
+import math
+import os
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, BinaryIO
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from core.network import Dense, Params
+
+HEADER_LIMIT = 1 << 20
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+_NOT_FINITE = "some of its weights are not finite numbers"
+_Shapes = dict[str, tuple[int, ...]]
+
+
+def to_bytes(parameters: Params, sizes: Sequence[int]) -> bytes:
+    """The whole file, of a network of these sizes.
+
+    ValueError if the layers are of other shapes, not all float32 or all float64, or not finite.
+    """
+    tensors: dict[str, NDArray[Any]] = {}
+    for i, layer in enumerate(parameters):
+        tensors |= {f"layers.{i}.weight": layer.weight, f"layers.{i}.bias": layer.bias}
+    if {name: array.shape for name, array in tensors.items()} != _shapes(sizes):
+        raise ValueError("its layers do not fit each other")
+    if not all(np.isfinite(array).all() for array in tensors.values()):
+        raise ValueError(_NOT_FINITE)
+    kinds = {array.dtype.newbyteorder("<") for array in tensors.values()}
+    if len(kinds) != 1 or kinds.isdisjoint(_DTYPES.values()):
+        raise ValueError("its weights are not all float32 or all float64")
+    kind = kinds.pop()
+    data = save({name: np.ascontiguousarray(array, dtype=kind) for name, array in tensors.items()})
+    return bytes(data)
+
+
+def read(file: BinaryIO, sizes: Sequence[int]) -> Params:
+    """The parameters of a network of these sizes, as read-only arrays.
+
+    ValueError with the reason if the file is anything else than exactly those weights, all of them finite;
+    nothing larger than the file's true size is ever allocated.
+    """
+    header, room = _header(file)
+    _check_room(sizes, room)
+    shapes = _shapes(sizes)
+    places, kind = _places(header, shapes, room)
+    payload = _payload(file, room)
+    arrays = {name: _view(payload, places[name], kind, shape) for name, shape in shapes.items()}
+    return tuple(
+        Dense(arrays[f"layers.{i}.weight"], arrays[f"layers.{i}.bias"]) for i in range(len(sizes) - 1)
+    )
+
+
+def _check_room(sizes: Sequence[int], room: int) -> None:
+    numbers = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
+    if room not in (numbers * 4, numbers * 8):
+        raise ValueError("its weights file is not as long as the sizes on its card need")
+
+
+def _shapes(sizes: Sequence[int]) -> _Shapes:
+    shapes: _Shapes = {}
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+        shapes |= {f"layers.{i}.weight": (fan_in, fan_out), f"layers.{i}.bias": (fan_out,)}
+    return shapes
+
+
+def _header(file: BinaryIO) -> tuple[dict[str, Any], int]:
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or length > min(HEADER_LIMIT, size - 8):
+        raise ValueError("the header of its weights file is longer than can be")
+    try:
+        header = orjson.loads(file.read(length))
+    except orjson.JSONDecodeError as error:
+        raise ValueError("the header of its weights file is not JSON") from error
+    if not isinstance(header, dict):
+        raise ValueError("the header of its weights file is not a JSON object")
+    header.pop("__metadata__", None)
+    return header, size - 8 - length
+
+
+def _places(header: dict[str, Any], shapes: _Shapes, room: int) -> tuple[dict[str, slice], np.dtype[Any]]:
+    if header.keys() != shapes.keys():
+        raise ValueError("its weights file holds other tensors than the sizes on its card need")
+    if not all(isinstance(entry, dict) for entry in header.values()):
+        raise ValueError("the header of its weights file is wrong")
+    kind = _kind([entry.get("dtype") for entry in header.values()])
+    places = {name: _place(name, header[name], shape, kind.itemsize) for name, shape in shapes.items()}
+    _check_filled(list(places.values()), room)
+    return places, kind
+
+
+def _kind(said: list[object]) -> np.dtype[Any]:
+    first = said[0]
+    if not isinstance(first, str) or first not in _DTYPES or any(other != first for other in said):
+        raise ValueError("its weights are not all F32 or all F64")
+    return _DTYPES[first]
+
+
+def _place(name: str, entry: dict[str, Any], shape: tuple[int, ...], itemsize: int) -> slice:
+    if entry.get("shape") != list(shape):
+        raise ValueError(f"tensor {name} of its weights file is not of shape {shape}")
+    offsets = entry.get("data_offsets")
+    if not isinstance(offsets, list) or len(offsets) != 2 or not all(type(o) is int for o in offsets):
+        raise ValueError(f"tensor {name} of its weights file has no place")
+    if offsets[1] - offsets[0] != math.prod(shape) * itemsize:
+        raise ValueError(f"tensor {name} of its weights file has a place of another length than its shape")
+    return slice(*offsets)
+
+
+def _check_filled(places: list[slice], room: int) -> None:
+    end = 0
+    for place in sorted(places, key=lambda place: place.start):
+        if place.start != end:
+            raise ValueError("the tensors in its weights file overlap or leave gaps")
+        end = place.stop
+    if end != room:
+        raise ValueError("its weights file is not as long as its header says")
+
+
+def _payload(file: BinaryIO, room: int) -> NDArray[np.uint8]:
+    payload = np.empty(room, dtype=np.uint8)
+    rest = memoryview(payload)  # type: ignore[arg-type]  # an array is a buffer from Python 3.12 on
+    while rest:
+        count = file.readinto(rest)  # type: ignore[attr-defined]  # a FileIO has it
+        if not count:
+            raise ValueError("its weights file ended early")
+        rest = rest[count:]
+    return payload
+
+
+def _view(
+    payload: NDArray[np.uint8], place: slice, kind: np.dtype[Any], shape: tuple[int, ...]
+) -> NDArray[Any]:
+    array = np.require(payload[place].view(kind).reshape(shape), requirements="A")
+    if not np.isfinite(array).all():
+        raise ValueError(_NOT_FINITE)
+    array.flags.writeable = False
+    return array
