@@ -1,0 +1,1 @@
+"""The web side: the only room with FastAPI."""

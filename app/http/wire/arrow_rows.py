@@ -1,0 +1,139 @@
+"""Arrow stream rows: columns by name, in any order; nulls are missing.
+
+Numbers of any integer or float type; strings (plain or dictionary-encoded); booleans for boolean columns;
+vectors as lists, fixed-size or not. A single-vector model takes its only column under any name.
+"""
+
+import struct
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from app.errors import Unreadable
+from app.http.wire.arrow_messages import batches
+from app.http.wire.features import from_columns, from_matrix, is_vector, names
+from app.http.wire.problems import Problems, check_header, check_rows, shown, wrong
+from app.http.wire.request import Request
+from core.arrays import Array
+from core.encoding import CategoricalColumn, Codes, Column, Encoding, RawColumn, VectorColumn
+
+Chunked = Any  # pa.ChunkedArray of a type that is known only once it is looked at
+
+
+def read(body: bytes, encoding: Encoding, *, max_rows: int) -> Request:
+    """The rows of an Arrow IPC stream, encoded.
+
+    Raises `Unreadable` (corrupt), `Invalid` (not this model's columns, or compressed) or `TooLarge`.
+    """
+    table = _table(body, encoding, max_rows)
+    problems = Problems("row {}")
+    columns = {c.name: _column(c, table.column(c.name), problems) for c in encoding.columns}
+    problems.settle()
+    if encoding.inputs is None:
+        return Request(features=from_columns(encoding, columns, problems))
+    parts = [raw for raw in columns.values() if not isinstance(raw, Codes)]
+    matrix = parts[0] if is_vector(encoding) else np.column_stack(parts)
+    return Request(features=from_matrix(encoding, matrix, problems))
+
+
+def _table(body: bytes, encoding: Encoding, max_rows: int) -> pa.Table:
+    """The table, sound and with the model's columns; nothing is decoded before its header is approved."""
+    try:
+        said = list(batches(body))
+        check_rows(sum(rows for rows, _ in said), max_rows)
+        if any(compressed for _, compressed in said):
+            raise wrong("compressed Arrow buffers are not read; send them plain, or the whole body with gzip")
+        with pa.ipc.open_stream(body) as stream:
+            _check_schema(stream.schema, encoding)
+            table = stream.read_all()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, UnicodeDecodeError, struct.error) as error:
+        reason = str(error).partition("\n")[0][:200] or "it is corrupt"
+        raise Unreadable(what="The Arrow body", reason=reason) from None
+    return table.rename_columns([encoding.columns[0].name]) if is_vector(encoding) else table
+
+
+def _check_schema(schema: pa.Schema, encoding: Encoding) -> None:
+    if not (is_vector(encoding) and len(schema) == 1):
+        check_header(schema.names, names(encoding))
+    for column in encoding.columns:
+        kind = schema.field(0 if is_vector(encoding) else column.name).type
+        expected = _expected(column, kind)
+        if expected and not pa.types.is_null(kind):
+            raise wrong(
+                f"column {shown(column.name)}: expected {expected}, got Arrow type {str(kind)[:60]}",
+                column=column.name,
+            )
+
+
+def _expected(column: Column, kind: pa.DataType) -> str | None:
+    """What the column should be, if `kind` is not that."""
+    match column:
+        case CategoricalColumn():
+            fits = _is_text(kind) or (column.boolean and pa.types.is_boolean(kind))
+            return None if fits else "booleans" if column.boolean else "strings"
+        case VectorColumn():
+            lists = (
+                pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind)
+            )
+            fits = lists and _is_number(kind.value_type)  # type: ignore[attr-defined]
+            return None if fits else f"lists of {column.width} numbers"
+        case _:
+            return None if _is_number(kind) else "numbers"
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    inner = kind.value_type if isinstance(kind, pa.DictionaryType) else kind
+    return pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_string_view(inner)
+
+
+def _column(column: Column, values: Chunked, problems: Problems) -> RawColumn:
+    match column:
+        case CategoricalColumn():
+            return _codes(column, values, problems)
+        case VectorColumn():
+            return _vectors(column, values, problems)
+        case _:
+            return _numbers(values)
+
+
+def _numbers(values: Chunked) -> Array:
+    """(m,) float64, nulls as NaN."""
+    numbers: Array = values.cast(pa.float64(), safe=False).to_numpy()
+    return numbers
+
+
+def _codes(column: CategoricalColumn, values: Chunked, problems: Problems) -> Codes:
+    coded = values.cast(pa.string()).combine_chunks().dictionary_encode()
+    words = coded.dictionary.to_pylist()
+    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    if column.boolean:
+        strays = [code for code, word in enumerate(words) if word not in ("true", "false")]
+        for row in np.flatnonzero(np.isin(codes, strays)).tolist():
+            problems.add(
+                row, f"expected true or false, got the string {shown(words[codes[row]])}", column.name
+            )
+    return Codes(codes, tuple(words))
+
+
+def _vectors(column: VectorColumn, values: Chunked, problems: Problems) -> Array:
+    """(m, d) of the lists' own dtype, or float64 where something is null; a null list is NaN throughout."""
+    if pa.types.is_null(values.type):
+        return np.full((len(values), column.width), np.nan)
+    lists = values.combine_chunks()
+    there = ~lists.is_null().to_numpy(zero_copy_only=False)
+    lengths = lists.value_lengths().to_numpy(zero_copy_only=False)
+    for row in np.flatnonzero(there & (lengths != column.width)).tolist():
+        problems.add(row, f"expected {column.width} numbers, got {int(lengths[row])}", column.name)
+    problems.settle()
+    flat: Array = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, column.width)
+    if there.all():
+        return flat
+    result = np.full((len(there), column.width), np.nan)
+    result[there] = flat
+    return result

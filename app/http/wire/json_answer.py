@@ -1,0 +1,52 @@
+"""JSON answers: `{"model", "version", "classes", "labels", "probabilities" or "top", "explanations"?}`."""
+
+from typing import Any
+
+import numpy as np
+import orjson
+
+from app.http.wire.answer import Answer, Explanation
+from core.arrays import Array
+from core.encoding import VectorColumn
+
+
+def write(answer: Answer) -> bytes:
+    """The answer as JSON, its numbers the shortest that read back as the same float32."""
+    fields: dict[str, Any] = {
+        "model": answer.model,
+        "version": answer.version,
+        "classes": answer.classes,
+        "labels": answer.labels,
+    }
+    if answer.top_k is None:
+        fields["probabilities"] = np.ascontiguousarray(answer.probabilities)
+    else:
+        fields["top"] = _top(answer, answer.top_k)
+    if answer.explanation is not None:
+        fields["explanations"] = _explanations(answer.explanation)
+    return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _top(answer: Answer, most: int) -> list[list[dict[str, Any]]]:
+    """The likeliest classes of each row, at most `most`; equally likely ones in the classes' order."""
+    order = np.argsort(-answer.probabilities, axis=1, kind="stable")[:, :most]
+    chosen = np.take_along_axis(answer.probabilities, order, axis=1)
+    return [
+        [{"label": answer.classes[k], "probability": p} for k, p in zip(places, ps, strict=True)]
+        for places, ps in zip(order.tolist(), chosen, strict=True)
+    ]
+
+
+def _explanations(explanation: Explanation) -> list[dict[str, Any]]:
+    """By row, each column's contribution: a number, or for a vector column a number for each element."""
+    encoding, contributions = explanation
+    columns = [
+        _contribution(contributions[:, part], isinstance(column, VectorColumn))
+        for column, part in zip(encoding.columns, encoding.slices, strict=True)
+    ]
+    names = [column.name for column in encoding.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _contribution(part: Array, by_element: bool) -> Array:
+    return np.ascontiguousarray(part if by_element else part.sum(axis=1), dtype=np.float32)
