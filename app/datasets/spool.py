@@ -1,0 +1,96 @@
+"""A body that arrives in chunks, put into a file on disk, decompressed and measured as it grows."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from app.datasets.limits import Limits
+from app.datasets.types import JSON
+from app.errors import TooLarge, Unreadable, UnsupportedType
+from app.storage.folder import reported
+
+PIECE = 1 << 20
+
+
+def spool(
+    source: Iterable[bytes] | Path, place: Path, *, media_type: str, encoding: str | None, limits: Limits
+) -> Path:
+    """Write `source` to `place` (or leave it where it is, if it is a file) and return where it lies.
+
+    Raises TooLarge as soon as a limit is passed, Unreadable for broken gzip, UnsupportedType for another
+    encoding than gzip, StorageFailed if the disk refuses. What `source` itself raises goes through as it is.
+    """
+    if encoding not in (None, "", "identity", "gzip", "x-gzip"):
+        raise UnsupportedType(got=f"Content-Encoding: {encoding}", expected="gzip, or none")
+    zipped = encoding in ("gzip", "x-gzip")
+    if isinstance(source, Path) and not zipped:
+        _check_size(source, media_type, limits)
+        return source
+    chunks = _file_chunks(source) if isinstance(source, Path) else source
+    chunks = _bounded(chunks, "max_upload_bytes", limits.max_upload_bytes)
+    pieces = gunzip(chunks) if zipped else chunks
+    setting = "max_json_bytes" if media_type == JSON else "max_dataset_bytes"
+    _write(_bounded(pieces, setting, getattr(limits, setting)), place)
+    return place
+
+
+def gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Decompress gzip (several members too) in pieces of at most 1 MiB.
+
+    Raises Unreadable if broken or cut off.
+    """
+    inflate = zlib.decompressobj(wbits=31)
+    fresh = True
+    try:
+        for chunk in chunks:
+            rest = chunk
+            while rest:
+                if inflate.eof:
+                    inflate = zlib.decompressobj(wbits=31)
+                fresh = False
+                if piece := inflate.decompress(rest, PIECE):
+                    yield piece
+                rest = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+        while not inflate.eof and (piece := inflate.decompress(b"", PIECE)):
+            yield piece
+    except zlib.error as error:
+        raise Unreadable(what="The gzip body", reason=str(error)) from error
+    if not (inflate.eof or fresh):
+        raise Unreadable(what="The gzip body", reason="it ends in the middle")
+
+
+def _bounded(chunks: Iterable[bytes], setting: str, limit: int) -> Iterator[bytes]:
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        if total > limit:
+            raise TooLarge(what="The body", limit=limit, unit="bytes", setting=setting)
+        yield chunk
+
+
+def _check_size(path: Path, media_type: str, limits: Limits) -> None:
+    with reported("read the file"):
+        size = path.stat().st_size
+    setting = "max_json_bytes" if media_type == JSON else "max_dataset_bytes"
+    if size > getattr(limits, setting):
+        raise TooLarge(what="The file", limit=getattr(limits, setting), unit="bytes", setting=setting)
+
+
+def _file_chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(PIECE):
+            yield chunk
+
+
+def _write(chunks: Iterable[bytes], place: Path) -> None:
+    with reported("store the upload"):
+        file = place.open("wb")
+    try:
+        for chunk in chunks:
+            with reported("store the upload"):
+                file.write(chunk)
+        with reported("store the upload"):
+            file.flush()
+    finally:
+        with reported("store the upload"):
+            file.close()

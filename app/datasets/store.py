@@ -1,0 +1,212 @@
+"""The datasets of one folder: taken in, listed, opened and removed."""
+
+import base64
+import binascii
+import builtins
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.datasets import staging
+from app.datasets.draft import write_draft
+from app.datasets.formats.bodies import open_body
+from app.datasets.inline import InlineSource
+from app.datasets.limits import Limits
+from app.datasets.opened import OpenDataset
+from app.datasets.record import ClassInfo, ColumnInfo, Dataset, Facts, describe
+from app.datasets.rows import settle, write_rows
+from app.datasets.spool import spool
+from app.datasets.table import Options, Source
+from app.datasets.types import known
+from app.errors import DatasetNotFound, Invalid, Problem, StorageFailed
+from app.storage import folder
+from app.storage.folder import reported
+
+__all__ = ["ClassInfo", "ColumnInfo", "Dataset", "DatasetStore", "OpenDataset"]
+
+_ROWS, _RECORD = "rows.arrow", "dataset.json"
+_ID = re.compile(r"ds_[0-9a-f]{16}")
+_STORE = "store the dataset"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class DatasetStore:
+    """`root`/<id>/{rows.arrow, dataset.json}. Any number of threads and processes may share one root."""
+
+    def __init__(
+        self, root: Path, limits: Limits | None = None, *, clock: Callable[[], datetime] = _now
+    ) -> None:
+        self._root = root
+        self._limits = limits or Limits()
+        self._clock = clock
+
+    def ingest(
+        self,
+        source: Iterable[bytes] | Path,
+        *,
+        media_type: str,
+        encoding: str | None = None,
+        label: str | None = None,
+        name: str | None = None,
+        categorical: Collection[str] = (),
+    ) -> tuple[Dataset, bool]:
+        """Store a body that arrives in chunks, or a file; the dataset, and whether it is new.
+
+        `encoding` is None or "gzip"; `label` names the label column (default: the last; where labels come
+        apart from the rows it only gives them a name); columns in `categorical` are taken as text.
+        Raises: Unreadable, Invalid, TooLarge, UnsupportedType, StorageFailed, and whatever `source` raises;
+        then nothing of it is kept.
+        """
+        kind = known(media_type)
+        options = Options(label=label, categorical=frozenset(categorical), limits=self._limits)
+        with self._workplace() as place:
+            body = spool(source, place / "body", media_type=kind, encoding=encoding, limits=self._limits)
+            with reported(_STORE):
+                return self._keep(open_body(kind, body, options), place, name)
+
+    def ingest_value(
+        self,
+        value: object,
+        *,
+        label: str | None = None,
+        name: str | None = None,
+        categorical: Collection[str] = (),
+    ) -> tuple[Dataset, bool]:
+        """Store `{"instances", "labels", "feature_names"?}`, parsed already.
+
+        Raises: Invalid, TooLarge, StorageFailed.
+        """
+        options = Options(label=label, categorical=frozenset(categorical), limits=self._limits)
+        inline = InlineSource(value, options)
+        with self._workplace() as place, reported(_STORE):
+            return self._keep(inline, place, name)
+
+    @contextmanager
+    def _workplace(self) -> Iterator[Path]:
+        with reported(_STORE):
+            folder.make_folder(self._root)
+            place = staging.workplace(self._root)
+        with place as path:
+            yield path
+
+    def _keep(self, source: Source, place: Path, name: str | None) -> tuple[Dataset, bool]:
+        draft, staged = place / "draft", place / "dataset"
+        tally = write_draft(source, draft, self._limits)
+        (place / "body").unlink(missing_ok=True)
+        staged.mkdir()
+        layout, places = settle(source.fields, source.label, tally)
+        digest = write_rows(draft, staged / _ROWS, layout, [*places, tally.label_places])
+        draft.unlink()
+        facts = Facts(
+            id=f"ds_{digest[:16]}",
+            name=name,
+            bytes=(staged / _ROWS).stat().st_size,
+            created_at=self._clock().astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z",
+        )
+        return self._publish(staged, describe(facts, layout, tally, source.warnings))
+
+    def _publish(self, staged: Path, made: Dataset) -> tuple[Dataset, bool]:
+        final = self._root / made.id
+        if final.is_dir():
+            return self.get(made.id), False
+        folder.write_new(staged / _RECORD, made.to_json())
+        try:
+            folder.publish_folder(staged, final)
+        except FileExistsError:
+            return self.get(made.id), False
+        return made, True
+
+    def get(self, id: str) -> Dataset:
+        """What is known of a dataset. Raises: DatasetNotFound, StorageFailed."""
+        if not _ID.fullmatch(id):
+            raise DatasetNotFound(id=id)
+        try:
+            with reported(f"read dataset {id}"):
+                data = self._record(id)
+            return Dataset.from_json(data)
+        except (ValueError, KeyError, TypeError) as error:
+            raise StorageFailed(what=f"read dataset {id}", reason="its record is damaged") from error
+
+    def _record(self, id: str) -> bytes:
+        try:
+            return (self._root / id / _RECORD).read_bytes()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise DatasetNotFound(id=id) from error
+
+    def open(self, id: str) -> OpenDataset:
+        """The rows, through the memory map; they stay readable even if the dataset is deleted meanwhile.
+
+        Raises: DatasetNotFound, StorageFailed.
+        """
+        dataset = self.get(id)
+        try:
+            with reported(f"read dataset {id}"):
+                return OpenDataset(self._root / id / _ROWS, dataset)
+        except StorageFailed:
+            self.get(id)
+            raise
+
+    def list(
+        self, *, limit: int = 50, cursor: str | None = None
+    ) -> tuple[builtins.list[Dataset], str | None]:
+        """A page of datasets, newest first, and the cursor of the next page.
+
+        Raises: Invalid for a wrong cursor.
+        """
+        datasets = sorted(self._all(), key=_age, reverse=True)
+        if cursor is not None:
+            before = _from_cursor(cursor)
+            datasets = [each for each in datasets if _age(each) < before]
+        page = datasets[:limit]
+        return page, _cursor(page[-1]) if len(datasets) > limit else None
+
+    def _all(self) -> Iterable[Dataset]:
+        names = [path.name for path in self._root.iterdir()] if self._root.is_dir() else []
+        for name in filter(_ID.fullmatch, names):
+            try:
+                yield self.get(name)
+            except (DatasetNotFound, StorageFailed):
+                continue
+
+    def delete(self, id: str) -> None:
+        """Remove a dataset; whether a job needs it is for the caller to know.
+
+        Raises: DatasetNotFound, StorageFailed.
+        """
+        if not _ID.fullmatch(id):
+            raise DatasetNotFound(id=id)
+        with reported(f"delete dataset {id}"):
+            self._remove(id)
+
+    def _remove(self, id: str) -> None:
+        try:
+            folder.remove_tree(self._root / id)
+        except FileNotFoundError as error:
+            raise DatasetNotFound(id=id) from error
+
+    def sweep(self) -> int:
+        """Remove what crashes left behind; how many things. Safe while others are storing."""
+        return staging.sweep(self._root)
+
+
+def _age(dataset: Dataset) -> tuple[str, str]:
+    return dataset.created_at, dataset.id
+
+
+def _cursor(dataset: Dataset) -> str:
+    return base64.urlsafe_b64encode("/".join(_age(dataset)).encode()).decode()
+
+
+def _from_cursor(text: str) -> tuple[str, str]:
+    try:
+        created_at, id = base64.b64decode(text, altchars=b"-_", validate=True).decode().split("/")
+    except (binascii.Error, ValueError) as error:
+        raise Invalid(
+            Problem(message=f"{text!r} is not a cursor that a page gave", location="query.cursor")
+        ) from error
+    return created_at, id
