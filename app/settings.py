@@ -51,6 +51,11 @@ class Settings(BaseSettings):
         """The SQLAlchemy URL in force."""
         return self.database_url or f"sqlite:///{self.data.resolve() / 'neurona.db'}"
 
+    def environment(self) -> dict[str, str]:
+        """These settings as environment variables, for a process that is to run under the same."""
+        said = self.model_dump(mode="json", exclude_none=True)
+        return {f"NEURONA_{name.upper()}": str(value) for name, value in said.items()}
+
     def limits(self) -> dict[str, int | float]:
         """Every limit in force, by its setting's name."""
         return {

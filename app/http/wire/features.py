@@ -24,10 +24,10 @@ def names(encoding: Encoding) -> tuple[str, ...]:
 
 def from_matrix(encoding: Encoding, matrix: Array, problems: Problems) -> Array:
     """(m, width) float32 from (m, inputs) of any real dtype, NaN = missing; `Invalid` where infinite."""
-    schema, bare = names(encoding), is_vector(encoding)
     for row, place in _infinities(matrix):
-        element = f" as element {place}" if bare else ""
-        problems.add(row, _message(matrix[row, place], element), schema[0 if bare else place])
+        element = f" as element {place}" if is_vector(encoding) else ""
+        column = encoding.columns[0 if is_vector(encoding) else place]
+        problems.add(row, _message(matrix[row, place], element), column.name)
     problems.settle()
     return transform_matrix(encoding, matrix)
 

@@ -16,7 +16,7 @@ from simdjson import Parser
 
 from app.errors import Invalid, Unreadable
 from app.http.wire import cells
-from app.http.wire.problems import Problems, check_rows, described, listed, shown, wrong
+from app.http.wire.problems import Problems, check_rows, described, listed, printable, shown, wrong
 from app.http.wire.request import Request
 from core.arrays import Array
 from core.encoding import Encoding, transform, transform_matrix
@@ -86,7 +86,10 @@ def _options(document: JSONObject | dict[str, object]) -> tuple[int | None, bool
     fields = list(document)
     for field in fields:
         if field not in FIELDS:
-            raise wrong(f"unknown field {shown(field)}; a prediction takes {listed(FIELDS)}", location=field)
+            raise wrong(
+                f"unknown field {shown(field)}; a prediction takes {listed(FIELDS)}",
+                location=printable(field),
+            )
     if len(set(fields)) != len(fields):
         raise _twice(fields)
     if "instances" not in fields:

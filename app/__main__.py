@@ -1,0 +1,35 @@
+"""`neurona`: the command line."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+# Only the module of the command at hand is imported: a client need not wait for the server's libraries.
+_COMMANDS = {
+    "serve": "answer over HTTP, with a trainer beside",
+    "trainer": "train the jobs of a database, without answering requests",
+    "train": "send a file to a server and train on it",
+    "predict": "ask a server for predictions",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="neurona", description="Train and serve classifiers over HTTP.")
+    parser.add_argument("--version", action="version", version=f"neurona {version('neurona')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        if words[:1] == [name]:
+            module = importlib.import_module(f"app.commands.{name}")
+            module.configure(command)
+            command.set_defaults(run=module.run)
+    arguments = parser.parse_args(words)
+    return int(arguments.run(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Where concrete things are built: from settings to the rooms of the web side and of training."""
+
+import shutil
+from pathlib import Path
+
+from app.datasets.limits import Limits
+from app.datasets.store import DatasetStore
+from app.http.services import Services
+from app.jobs import JobStore
+from app.repository.cache import ModelCache
+from app.repository.repository import Repository
+from app.serving.predictor import Predictor
+from app.serving.predictor import warm
+from app.settings import Settings
+from app.training.checkpoints import Checkpoints
+from app.training.watch import TrainerWatch
+from app.training.workplace import Workplace
+
+
+def build(settings: Settings) -> Services:
+    """The rooms behind the web side. Nothing is started yet."""
+    _seed(settings.models_seed, settings.models)
+    place = build_workplace(settings)
+    cache = ModelCache(place.repository, settings.model_cache_bytes, warm=warm)
+    return Services(
+        settings=settings,
+        jobs=place.jobs,
+        datasets=place.datasets,
+        repository=place.repository,
+        cache=cache,
+        predictor=Predictor(cache, max_explain_rows=settings.max_explain_rows),
+        trainer=_watch(settings) if settings.trainer else None,
+    )
+
+
+def build_workplace(settings: Settings) -> Workplace:
+    """The rooms that training works with, in the trainer and in every Dask worker."""
+    return Workplace(
+        settings=settings,
+        jobs=JobStore(settings.database),
+        datasets=DatasetStore(settings.data / "datasets", Limits.of(settings)),
+        repository=Repository(settings.models, max_parameters=settings.max_parameters),
+        checkpoints=Checkpoints(settings.data / "checkpoints"),
+    )
+
+
+def _watch(settings: Settings) -> TrainerWatch:
+    return TrainerWatch(settings.data / "trainer.lock", environment=settings.environment())
+
+
+def _seed(seed: Path | None, models: Path) -> None:
+    """Give an empty repository the models that ship."""
+    if seed is not None and not (models.exists() and any(models.iterdir())):
+        shutil.copytree(seed, models, dirs_exist_ok=True)

@@ -1,0 +1,32 @@
+"""What `train` and `predict` share: a connection to a server, and its errors as one sentence."""
+
+import argparse
+import os
+import sys
+from typing import Any
+
+import httpx
+
+
+def add_connection(parser: argparse.ArgumentParser) -> None:
+    """The options that say which server."""
+    url = os.environ.get("NEURONA_URL", "http://127.0.0.1:8000")
+    parser.add_argument("--url", default=url, help=f"the server ({url}; also NEURONA_URL)")
+    parser.add_argument("--key", default=os.environ.get("NEURONA_KEY"), help="API key (also NEURONA_KEY)")
+
+
+def connect(arguments: argparse.Namespace) -> httpx.Client:
+    """A client of the server that the options name."""
+    headers = {"Authorization": f"Bearer {arguments.key}"} if arguments.key else {}
+    return httpx.Client(base_url=arguments.url, headers=headers, timeout=httpx.Timeout(60, read=600))
+
+
+def answered(response: httpx.Response) -> Any:
+    """The JSON of a good answer. Raises: SystemExit with the server's sentence for any other."""
+    if response.is_success:
+        return response.json()
+    try:
+        problem = response.json()
+    except ValueError:
+        sys.exit(f"{response.status_code}: {response.text[:500]}")
+    sys.exit(problem.get("detail") or problem.get("error") or response.text[:500])

@@ -1,0 +1,43 @@
+"""`neurona serve`: the web side and, beside it, the trainer."""
+
+import argparse
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from app.settings import Settings
+from app.telemetry import log_config
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options; each has a `NEURONA_*` variable of the same name, which it overrides."""
+    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (8000)")
+    parser.add_argument("--workers", type=int, help="processes that answer requests (1)")
+    parser.add_argument("--data", type=Path, help="folder for datasets, checkpoints and the database (data)")
+    parser.add_argument("--models", type=Path, help="folder of the model repository (models)")
+    parser.add_argument("--no-trainer", action="store_const", const=False, dest="trainer", help="answer only")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT: then finish the requests in flight, checkpoint jobs, and return 0."""
+    said = {name: value for name, value in vars(arguments).items() if name in Settings.model_fields}
+    settings = Settings(**{name: value for name, value in said.items() if value is not None})
+    os.environ.update(settings.environment())
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "workers": settings.workers,
+        "log_config": log_config(settings.log_level),
+        "timeout_graceful_shutdown": round(settings.shutdown_seconds),
+        "access_log": settings.log_level == "debug",
+        "server_header": False,
+    }
+    # uvicorn ends by sending itself the signal that stopped it; by then everything is done, and that is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    uvicorn.run("app.main:app", **options)
+    return 0

@@ -1,0 +1,59 @@
+"""`neurona train FILE`: send labelled data to a server, train on it, and watch."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from app.commands import curve
+from app.commands.client import add_connection, answered, connect
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("file", type=Path, help="labelled rows: .csv, .json, .npz, .parquet or .arrow")
+    parser.add_argument("--model", help="the model's name (the file's name)")
+    parser.add_argument("--label", help="the label column (the last)")
+    parser.add_argument("--watch", action="store_true", help="show the loss until the job ends")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="a training field, such as algorithm=softmax_regression or hidden_layer_sizes=128,64",
+    )
+    add_connection(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train; 0 if the job was accepted and, where it was watched, succeeded."""
+    if not arguments.file.is_file():
+        sys.exit(f"there is no file {arguments.file}")
+    model = arguments.model or arguments.file.name.partition(".")[0].lower()
+    options = dict(pair.partition("=")[::2] for pair in arguments.set)
+    if arguments.label:
+        options["label"] = arguments.label
+    with connect(arguments) as client, arguments.file.open("rb") as file:
+        sent = client.post(
+            f"/v1/models/{model}/train", params=options, files={"file": (arguments.file.name, file)}
+        )
+        job = answered(sent)
+        print(f"job {job['id']} trains version {job['version']} of {model}")
+        if not arguments.watch:
+            return 0
+        job = curve.follow(client, job)
+    return _report(job)
+
+
+def _report(job: dict) -> int:  # type: ignore[type-arg]
+    if job["state"] != "succeeded":
+        print(f"{job['state']}: {(job['error'] or {}).get('message', '')}")
+        return 1
+    metrics = job["metrics"]
+    promoted = "now in production" if job["promoted"] else "not promoted"
+    print(
+        f"version {job['version']} ({promoted}): on {metrics['validation_rows']} validation rows "
+        f"accuracy {metrics['accuracy']:.4f}, log loss {metrics['log_loss']:.4f}"
+    )
+    for warning in job["warnings"]:
+        print(f"note: {warning}")
+    return 0

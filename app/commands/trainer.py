@@ -1,0 +1,38 @@
+"""`neurona trainer`: takes queued jobs from the database and trains them."""
+
+import argparse
+import logging.config
+import os
+import signal
+import sys
+import threading
+
+from app.bootstrap import build_workplace
+from app.settings import Settings
+from app.telemetry import log_config
+from app.training.trainer import Trainer
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options; everything else is a `NEURONA_*` variable."""
+    parser.add_argument("--with-parent", action="store_true", help="end when standard input closes")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train until SIGTERM or SIGINT, or until the parent is gone; then write checkpoints and return 0."""
+    settings = Settings()
+    logging.config.dictConfig(log_config(settings.log_level))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if arguments.with_parent:
+        threading.Thread(target=_until_closed, args=(stop,), daemon=True).start()
+    Trainer(settings=settings, build=build_workplace, stop=stop).run()
+    return 0
+
+
+def _until_closed(stop: threading.Event) -> None:
+    """Read standard input to its end, which is the end of the parent however it dies."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    stop.set()

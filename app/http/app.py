@@ -1,0 +1,66 @@
+"""The application: the only place where routes, error answers and middleware meet."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import anyio.to_thread
+from fastapi import FastAPI
+
+from app.http import errors
+from app.http.feeds import Feeds
+from app.http.request_ids import RequestIds
+from app.http.routes import datasets, jobs, models, pages, predictions, server, training
+from app.http.services import Services
+
+_DESCRIPTION = """
+Post labelled rows, watch the loss fall, post new rows and get class probabilities.
+
+**From a file to a prediction in two calls**
+
+    curl -F file=@iris.csv 'localhost:8000/v1/models/iris/train?label=species'
+    curl localhost:8000/v1/models/iris/predict -H 'content-type: application/json' \\
+         -d '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+
+Between the two, `curl -N localhost:8000/v1/jobs/ID/events` shows the loss falling. A model reference is `name`,
+`name@7` (a version) or `name@alias`; a bare name means `name@production`. Errors are problem details (RFC 9457)
+that say what was wrong, where, and what would be right.
+"""
+_TAGS = [
+    {"name": "predictions", "description": "Rows in, class probabilities out."},
+    {"name": "training", "description": "Data in, a job out: it makes a version of a model."},
+    {"name": "jobs", "description": "Watch and cancel jobs. A job's record stays."},
+    {"name": "datasets", "description": "Labelled data, stored once and named by its content."},
+    {"name": "models", "description": "Versions, cards, weights and aliases."},
+    {"name": "server", "description": "Health, limits, metrics."},
+]
+
+
+def create_app(services: Services) -> FastAPI:
+    """The web side of Neurona on the given rooms; it starts and stops them with itself."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.feeds = Feeds(services.jobs)
+        await anyio.to_thread.run_sync(services.start)
+        try:
+            yield
+        finally:
+            app.state.feeds.close()
+            await anyio.to_thread.run_sync(services.stop)
+
+    app = FastAPI(
+        title="Neurona",
+        version=version("neurona"),
+        summary="Train and serve classifiers over HTTP",
+        description=_DESCRIPTION,
+        openapi_tags=_TAGS,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    errors.install(app)
+    app.add_middleware(RequestIds)
+    for room in (predictions, training, jobs, datasets, models, server, pages):
+        app.include_router(room.router)
+    return app

@@ -1,0 +1,134 @@
+"""The one table from errors to HTTP statuses, and the bodies that tell of them."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app import errors
+
+log = logging.getLogger("neurona.http")
+
+STATUS: Mapping[type[errors.NeuronaError], int] = {
+    errors.NeuronaError: 500,
+    errors.Unreadable: 400,
+    errors.NotFound: 404,
+    errors.NotAcceptable: 406,
+    errors.Conflict: 409,
+    errors.TooLarge: 413,
+    errors.UnsupportedType: 415,
+    errors.Invalid: 422,
+    errors.Busy: 429,
+    errors.TrainingFailed: 500,
+    errors.Unavailable: 503,
+}
+
+
+def status_of(error: errors.NeuronaError) -> int:
+    """The status of an error: that of its nearest ancestor in the table."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def respond(request: Request, error: errors.NeuronaError) -> Response:
+    """An error of the house as the answer to a request."""
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, errors.Busy) else {}
+    found = error.problems if isinstance(error, errors.Invalid) else ()
+    return _answer(request, status_of(error), str(error), code=error.code, found=found, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the app answer in the contract's form."""
+    app.add_exception_handler(errors.NeuronaError, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.NeuronaError)
+    if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("%s %s: %s", request.method, request.url.path, error)
+    return respond(request, error)
+
+
+async def _on_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return respond(request, invalid(error.errors()))
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    detail = error.detail
+    if error.status_code == HTTPStatus.NOT_FOUND and detail == phrase:
+        detail = f"There is nothing at {request.url.path}; GET /docs shows what there is."
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "")
+        detail = f"{request.method} is not a method of {request.url.path}; it takes {allowed}."
+    code = phrase.lower().replace(" ", "_").replace("-", "_")
+    return _answer(request, error.status_code, detail, code=code, headers=error.headers or {})
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:  # noqa: ARG001 — uvicorn logs it, traceback and all
+    detail = "An unexpected error happened; the server's log has it under this request id."
+    return _answer(request, 500, detail, code="internal_error")
+
+
+def invalid(found: Any) -> errors.Invalid:
+    """What pydantic found wrong, as the house says it."""
+    problems = [
+        errors.Problem(
+            location=".".join(str(part) for part in each["loc"] if part != "body") or "body",
+            message=_sentence(each),
+        )
+        for each in found
+    ]
+    return errors.Invalid(*problems)
+
+
+def _sentence(found: Mapping[str, Any]) -> str:
+    place = ".".join(str(part) for part in found["loc"] if part not in ("body", "query", "path"))
+    if found["type"] == "extra_forbidden":
+        return f"{place}: there is no such field"
+    message = str(found["msg"])
+    message = message[:1].lower() + message[1:]
+    sent = found.get("input")
+    shown = "" if isinstance(sent, dict | list) or found["type"] == "missing" else f", not {sent!r:.80}"
+    return f"{place}: {message}{shown}" if place else f"{message}{shown}"
+
+
+def _answer(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    code: str,
+    found: tuple[errors.Problem, ...] = (),
+    headers: Mapping[str, str] = {},
+) -> Response:
+    request_id = request.scope.get("request_id", "")
+    if request.url.path.startswith("/v2"):
+        body: dict[str, Any] = {"error": detail}
+        media_type = "application/json"
+    else:
+        body = {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": detail,
+            "code": code,
+        }
+        if found:
+            body["errors"] = [asdict(problem) for problem in found]
+        body["request_id"] = request_id
+        media_type = "application/problem+json"
+    extra = {"X-Request-ID": request_id} if status >= HTTPStatus.INTERNAL_SERVER_ERROR else {}
+    return Response(orjson.dumps(body), status, {**headers, **extra}, media_type)

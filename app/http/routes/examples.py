@@ -1,0 +1,220 @@
+"""What the OpenAPI page shows of bodies and answers that are not plain JSON models: shapes and examples."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+_INSTANCES = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]
+_CSV = "sepal_length,sepal_width,petal_length,petal_width,species\n5.1,3.5,1.4,0.2,setosa\n"
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+
+class ProblemAnswer(BaseModel):
+    """What went wrong, as RFC 9457 problem details (`application/problem+json`)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[dict[str, Any]] | None = None
+    request_id: str
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "type": "about:blank",
+                "title": "Unprocessable Content",
+                "status": 422,
+                "detail": "column 'age' is numeric by its first cell '39' (row 0), but row 57 has 'abc'",
+                "code": "invalid",
+                "errors": [
+                    {"message": "expected a number", "location": "line 59", "row": 57, "column": "age"}
+                ],
+                "request_id": "4f1c0a5be0d54c6f",
+            }
+        }
+    )
+
+
+class DatasetColumn(BaseModel):
+    """A column of a dataset: numeric, categorical or a vector."""
+
+    model_config = ConfigDict(extra="allow")
+    name: str
+    type: str
+    missing: int
+
+
+class DatasetClass(BaseModel):
+    """A class and how many rows have it."""
+
+    label: str | int | bool
+    rows: int
+
+
+class DatasetAnswer(BaseModel):
+    """Stored labelled data. `id` names the content: the same rows get the same id."""
+
+    id: str
+    name: str | None
+    rows: int
+    bytes: int
+    label: str
+    columns: list[DatasetColumn]
+    classes: list[DatasetClass]
+    created_at: str
+    warnings: list[str]
+
+
+def problem(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Errors that a route may answer with."""
+    texts = {
+        400: "Unreadable",
+        404: "Not found",
+        406: "No such answer type",
+        409: "Conflict",
+        413: "Too large",
+        415: "Type not read here",
+        422: "Readable but wrong",
+        429: "Busy: see Retry-After",
+        503: "Not now",
+    }
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}}}
+    return {status: {"description": texts[status], "content": content} for status in statuses}
+
+
+NOT_FOUND = problem(404, 422)
+CONFLICT = problem(409)
+PROBLEMS = problem(400, 413, 415, 422, 503)
+
+_DATA_CONTENT: dict[str, Any] = {
+    "text/csv": {"schema": {"type": "string"}, "example": _CSV},
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["instances", "labels"],
+            "properties": {
+                "instances": {"type": "array", "items": {}},
+                "labels": {"type": "array", "items": {}},
+                "feature_names": {"type": "array", "items": {"type": "string"}},
+            },
+        },
+        "example": {"instances": _INSTANCES, "labels": ["setosa", "virginica"]},
+    },
+    "application/x-npz": _BINARY,
+    "application/vnd.apache.parquet": _BINARY,
+    "application/vnd.apache.arrow.stream": _BINARY,
+    "application/vnd.apache.arrow.file": _BINARY,
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["file"],
+            "properties": {"file": {"type": "string", "format": "binary"}},
+        }
+    },
+}
+
+DATA_BODY: dict[str, Any] = {
+    "required": True,
+    "description": (
+        "Labelled rows. CSV: a header line, then rows; JSON: instances and labels; NPZ: arrays `x` and `y`; "
+        "Parquet or Arrow: a table. `Content-Encoding: gzip` is taken."
+    ),
+    "content": _DATA_CONTENT,
+}
+
+
+def train_body(schema: str) -> dict[str, Any]:
+    """The body of `train`: a JSON request, or data as for `POST /v1/datasets` with the fields in the URL."""
+    json_body = {
+        "schema": {"$ref": f"#/components/schemas/{schema}"},
+        "examples": {
+            "a stored dataset": {
+                "value": {"dataset": "ds_0123456789abcdef", "hyperparameters": {"hidden_layer_sizes": [64]}}
+            },
+            "small inline data": {
+                "value": {"data": {"instances": _INSTANCES * 2, "labels": ["setosa", "virginica"] * 2}}
+            },
+        },
+    }
+    return {**DATA_BODY, "required": False, "content": {**_DATA_CONTENT, "application/json": json_body}}
+
+
+PREDICT_BODY: dict[str, Any] = {
+    "required": True,
+    "description": (
+        "Rows as lists in the schema's order or as objects by column name. `x-npy`: rows × features; Arrow and CSV: "
+        "columns by name."
+    ),
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["instances"],
+                "properties": {
+                    "instances": {"type": "array", "items": {}},
+                    "top_k": {"type": ["integer", "null"], "minimum": 1},
+                    "explain": {"type": "boolean", "default": False},
+                },
+                "additionalProperties": False,
+            },
+            "example": {"instances": _INSTANCES},
+        },
+        "application/x-npy": _BINARY,
+        "application/vnd.apache.arrow.stream": _BINARY,
+        "text/csv": {
+            "schema": {"type": "string"},
+            "example": "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n",
+        },
+    },
+}
+
+PREDICTION: dict[str, Any] = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["model", "version", "classes", "labels"],
+            "properties": {
+                "model": {"type": "string"},
+                "version": {"type": "integer"},
+                "classes": {"type": "array", "items": {}},
+                "labels": {"type": "array", "items": {}},
+                "probabilities": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+                "top": {"type": "array", "items": {"type": "array", "items": {"type": "object"}}},
+                "explanations": {"type": "array", "items": {"type": "object"}},
+            },
+        },
+        "example": {
+            "model": "iris",
+            "version": 3,
+            "classes": ["setosa", "versicolor", "virginica"],
+            "labels": ["setosa"],
+            "probabilities": [[0.98, 0.02, 0.0]],
+        },
+    },
+    "application/x-npy": _BINARY,
+    "application/vnd.apache.arrow.stream": _BINARY,
+}
+
+_EPOCH = {
+    "sequence": 1,
+    "candidate": "relu_network",
+    "epoch": 1,
+    "train_loss": 0.71,
+    "validation_loss": 0.42,
+    "validation_accuracy": 0.93,
+    "learning_rate": 0.001,
+    "seconds": 0.12,
+}
+HISTORY: dict[str, Any] = {
+    "schema": {"$ref": "#/components/schemas/History"},
+    "example": {"epochs": [_EPOCH]},
+}
+HISTORY_CSV: dict[str, Any] = {
+    "schema": {"type": "string"},
+    "example": ",".join(_EPOCH) + "\n" + ",".join(str(value) for value in _EPOCH.values()) + "\n",
+}
+EVENTS: dict[str, Any] = {
+    "schema": {"type": "string"},
+    "example": 'event: epoch\ndata: {"sequence":1,"train_loss":0.71}\nid: 1\n\nevent: state\ndata: {"state":"succeeded"}\n\n',
+}

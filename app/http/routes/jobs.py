@@ -1,0 +1,144 @@
+"""Jobs: seen, watched and cancelled."""
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import anyio.to_thread
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.sse import EventSourceResponse, format_sse_event
+from pydantic import BaseModel
+
+from app.errors import Invalid, Problem
+from app.http.feeds import Feeds, News
+from app.http.routes.dependencies import Cursor, Limit, Rooms
+from app.http.routes.examples import EVENTS, HISTORY, HISTORY_CSV, NOT_FOUND
+from app.jobs import EpochRecord, Job, State
+
+router = APIRouter(tags=["jobs"])
+
+_HEARTBEAT = b": still here\n\n"
+_HEARTBEAT_SECONDS = 10.0
+
+
+class JobPage(BaseModel):
+    """A page of jobs, newest first."""
+
+    items: list[Job]
+    next_cursor: str | None
+
+
+class History(BaseModel):
+    """A job's loss history."""
+
+    epochs: list[EpochRecord]
+
+
+@router.get("/v1/jobs", summary="List jobs, newest first")
+def list_jobs(
+    rooms: Rooms,
+    model: Annotated[str | None, Query(description="only jobs of this model")] = None,
+    state: State | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> JobPage:
+    items, next_cursor = rooms.jobs.page(model=model, state=state, limit=limit, cursor=cursor)
+    return JobPage(items=items, next_cursor=next_cursor)
+
+
+@router.get("/v1/jobs/{job_id}", summary="One job", responses=NOT_FOUND)
+def get_job(rooms: Rooms, job_id: str) -> Job:
+    return rooms.jobs.get(job_id)
+
+
+@router.get(
+    "/v1/jobs/{job_id}/history",
+    summary="The loss history, as JSON or CSV",
+    response_model=History,
+    responses={**NOT_FOUND, 200: {"content": {"application/json": HISTORY, "text/csv": HISTORY_CSV}}},
+)
+async def get_history(
+    request: Request,
+    rooms: Rooms,
+    job_id: str,
+    after: Annotated[int, Query(ge=0, description="only epochs with a higher sequence")] = 0,
+    wait: Annotated[float, Query(ge=0, le=30, description="seconds to wait for one, if there is none")] = 0,
+    accept: Annotated[str, Header()] = "application/json",
+) -> Response:
+    if wait:
+        await _first(request.app.state.feeds.watch(job_id, after, idle_seconds=wait))
+    epochs = await anyio.to_thread.run_sync(lambda: rooms.jobs.history(job_id, after=after))
+    if "text/csv" in accept:
+        return Response(_csv(epochs), media_type="text/csv")
+    return Response(History(epochs=epochs).model_dump_json(), media_type="application/json")
+
+
+@router.get(
+    "/v1/jobs/{job_id}/events",
+    summary="The loss falling, live",
+    response_class=Response,
+    responses={**NOT_FOUND, 200: {"content": {"text/event-stream": EVENTS}}},
+)
+async def get_events(
+    request: Request,
+    rooms: Rooms,
+    job_id: str,
+    last_event_id: Annotated[str | None, Header(description="resume behind this event")] = None,
+) -> Response:
+    await anyio.to_thread.run_sync(rooms.jobs.get, job_id)
+    after = _sequence(last_event_id)
+    return EventSourceResponse(
+        _events(request.app.state.feeds, job_id, after), headers={"Cache-Control": "no-store"}
+    )
+
+
+@router.post("/v1/jobs/{job_id}/cancel", status_code=202, summary="Cancel a job", responses=NOT_FOUND)
+def cancel_job(rooms: Rooms, job_id: str) -> Job:
+    return rooms.jobs.cancel(job_id)
+
+
+async def _events(feeds: Feeds, job_id: str, after: int) -> AsyncIterator[bytes]:
+    state = None
+    async for news in feeds.watch(job_id, after, idle_seconds=_HEARTBEAT_SECONDS):
+        if news is None:
+            yield _HEARTBEAT
+            continue
+        if news.job.state != state and not news.job.finished:
+            yield _state(news)
+            state = news.job.state
+        if news.epochs:
+            yield b"".join(_epoch(epoch) for epoch in news.epochs)
+        elif news.job.finished:
+            yield _state(news)
+
+
+def _epoch(epoch: EpochRecord) -> bytes:
+    return format_sse_event(event="epoch", id=str(epoch.sequence), data_str=epoch.model_dump_json())
+
+
+def _state(news: News) -> bytes:
+    return format_sse_event(event="state", data_str=news.job.model_dump_json())
+
+
+def _sequence(last_event_id: str | None) -> int:
+    text = (last_event_id or "0").strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 18):
+        message = f"Last-Event-ID is the id of an epoch event, a number, not {text!r}"
+        raise Invalid(Problem(message=message, location="header.Last-Event-ID"))
+    return int(text)
+
+
+async def _first(news: AsyncIterator[News | None]) -> None:
+    """Wait for new epochs, a final state, or the end of the idle time."""
+    async for each in news:
+        if each is None or each.epochs or each.job.finished:
+            return
+
+
+def _csv(epochs: list[EpochRecord]) -> str:
+    target = io.StringIO()
+    writer = csv.DictWriter(target, list(EpochRecord.model_fields), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(epoch.model_dump() for epoch in epochs)
+    return target.getvalue()

@@ -1,0 +1,51 @@
+"""The server itself: health, limits, metrics."""
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+
+from app.http.routes.dependencies import Rooms
+
+router = APIRouter(tags=["server"])
+
+
+class Info(BaseModel):
+    """The server's version and every limit in force, by the name of its setting."""
+
+    name: str
+    version: str
+    limits: dict[str, int | float]
+
+
+@router.get("/v1/info", summary="Version and limits")
+def info(rooms: Rooms) -> Info:
+    return Info(name="neurona", version=version("neurona"), limits=rooms.settings.limits())
+
+
+@router.get("/v2/health/live", summary="Whether the server runs")
+async def live() -> dict[str, bool]:
+    return {"live": True}
+
+
+@router.get(
+    "/v2/health/ready",
+    summary="Whether every production model is loaded",
+    responses={503: {"description": "A production version cannot be loaded; says which and why"}},
+)
+def ready(rooms: Rooms, response: Response) -> dict[str, Any]:
+    """A server with no model yet is ready, since it can train one."""
+    rooms.cache.sweep()
+    missing = rooms.cache.not_ready()
+    if missing:
+        response.status_code = 503
+        name, reason = next(iter(missing.items()))
+        return {"error": f"model {name!r} is not ready: {reason}"}
+    return {"ready": True}
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+def metrics() -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

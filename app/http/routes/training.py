@@ -1,0 +1,106 @@
+"""Training and retraining: data in, a job out."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
+
+from app.http.routes.dependencies import Rooms
+from app.http.routes.examples import PROBLEMS, DatasetClass, DatasetColumn, problem, train_body
+from app.http.training_requests import Planned, accept
+from app.jobs import Algorithm, Job, plan
+
+router = APIRouter(tags=["training"])
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "A dry run's plan, or the job that the same Idempotency-Key made before"},
+    **PROBLEMS,
+    **problem(404, 409, 429),
+}
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "maxLength": 255},
+    "description": "the same key and the same body answer with the same job",
+}
+_DryRun = Annotated[bool, Query(description="answer what would run, and run nothing")]
+
+
+class Plan(BaseModel):
+    """What a request would run."""
+
+    model: str
+    dataset: str
+    rows: int
+    columns: list[DatasetColumn]
+    classes: list[DatasetClass]
+    algorithm: Algorithm
+    candidates: list[str]
+    hyperparameters: dict[str, Any]
+    warm_start: str | None
+    promote: str
+    parameters: int
+    memory_bytes: int
+    warnings: list[str]
+
+
+@router.post(
+    "/v1/models/{name}/train",
+    status_code=202,
+    response_model=Job,
+    summary="Train a new version",
+    responses=_ANSWERS,
+    openapi_extra={"requestBody": train_body("TrainBody"), "parameters": [_KEY]},
+)
+async def train(request: Request, rooms: Rooms, name: str, dry_run: _DryRun = False) -> Response:
+    """Send data with the options in the URL, or a JSON body that names a stored dataset.
+
+    Answers at once with the job; `GET /v1/jobs/{id}/events` shows the loss falling.
+    """
+    return _answer(await accept(request, rooms, name, retrain=False, dry_run=dry_run))
+
+
+@router.post(
+    "/v1/models/{name}/retrain",
+    status_code=202,
+    response_model=Job,
+    summary="Train again, from production",
+    responses=_ANSWERS,
+    openapi_extra={"requestBody": train_body("TrainBody"), "parameters": [_KEY]},
+)
+async def retrain(request: Request, rooms: Rooms, name: str, dry_run: _DryRun = False) -> Response:
+    """As `train`, with everything left out taken from the production version, and its weights to begin with."""
+    return _answer(await accept(request, rooms, name, retrain=True, dry_run=dry_run))
+
+
+def _answer(accepted: tuple[Job, bool] | Planned) -> Response:
+    if isinstance(accepted, Planned):
+        return Response(_plan(accepted).model_dump_json(), media_type="application/json")
+    job, created = accepted
+    return Response(
+        job.model_dump_json(),
+        202 if created else 200,
+        {"Location": f"/v1/jobs/{job.id}"},
+        "application/json",
+    )
+
+
+def _plan(planned: Planned) -> Plan:
+    new, dataset = planned.new, planned.dataset.to_dict()
+    candidates = plan.CANDIDATES[new.algorithm]
+    largest = candidates[-1]
+    return Plan(
+        model=new.model,
+        dataset=new.dataset,
+        rows=dataset["rows"],
+        columns=dataset["columns"],
+        classes=dataset["classes"],
+        algorithm=new.algorithm,
+        candidates=list(candidates),
+        hyperparameters=new.hyperparameters,
+        warm_start=new.warm_start,
+        promote=new.promote,
+        parameters=plan.parameters(plan.sizes(largest, new.given, planned.shape)),
+        memory_bytes=plan.memory_bytes(largest, new.given, planned.shape),
+        warnings=new.warnings,
+    )

@@ -1,0 +1,294 @@
+"""From a request to train or retrain to an accepted job: read, completed, checked, planned."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import anyio.to_thread
+import orjson
+from pydantic import Field, ValidationError, model_validator
+from starlette.requests import Request
+
+from app.datasets.store import Dataset
+from app.errors import AliasNotFound, Invalid, ModelNotFound, Problem, Unreadable
+from app.http import uploads
+from app.http.bodies import read_body
+from app.http.errors import invalid
+from app.http.services import Services
+from app.jobs import Algorithm, Hyperparameters, Job, NewJob, Promote, plan
+from app.jobs.records import Record
+from app.repository.names import check_name
+
+_UPLOAD_FIELDS = {"label", "name", "categorical", "dry_run"}
+_MAX_METADATA = 16 * 1024
+
+
+class Inline(Record):
+    """Small labelled data inside a JSON body."""
+
+    instances: list[Any]
+    labels: list[Any]
+    feature_names: list[str] | None = None
+
+
+class TrainBody(Record):
+    """What to train on and how. Only data is needed; everything else has a default."""
+
+    dataset: str | None = Field(None, description="id of a stored dataset", examples=["ds_0123456789abcdef"])
+    data: Inline | None = Field(None, description="small inline data, in place of `dataset`")
+    algorithm: Algorithm = "auto"
+    hyperparameters: Hyperparameters = Hyperparameters()
+    warm_start: str | None = Field(None, description="a model reference whose weights to go on from")
+    promote: Promote = "if_better"
+    metadata: dict[str, Any] = Field(default_factory=dict, description="kept with the job and the card")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "TrainBody":
+        if self.dataset is not None and self.data is not None:
+            raise ValueError("send either dataset or data, not both")
+        if len(orjson.dumps(self.metadata)) > _MAX_METADATA:
+            raise ValueError(f"metadata is larger than {_MAX_METADATA} bytes")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A request in full: the job to submit and the data it is for."""
+
+    new: NewJob
+    dataset: Dataset
+    shape: plan.Shape
+
+
+async def accept(
+    request: Request, services: Services, model: str, *, retrain: bool, dry_run: bool
+) -> tuple[Job, bool] | Planned:
+    """Carry out `POST …/train` or `…/retrain`: the job and whether it is new, or with `dry_run` only the plan."""
+    check_name(model)
+    said, dataset_id = await _read(request, services)
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= 255:
+        raise Invalid(Problem(message="Idempotency-Key has 1 to 255 characters", location="header"))
+    return await anyio.to_thread.run_sync(
+        _decide, services, model, said, dataset_id, retrain, None if dry_run else key, dry_run
+    )
+
+
+def _decide(
+    services: Services,
+    model: str,
+    said: TrainBody,
+    dataset: str | None,
+    retrain: bool,
+    key: str | None,
+    dry: bool,
+) -> tuple[Job, bool] | Planned:
+    fingerprint = _fingerprint(model, said, dataset, retrain)
+    if key is not None and (known := services.jobs.recall(key, fingerprint)):
+        return known, False
+    planned = _plan(services, model, said, dataset, retrain=retrain)
+    if dry:
+        return planned
+    settings = services.settings
+    job, created = services.jobs.submit(
+        planned.new,
+        version_floor=services.repository.last_version(model),
+        max_queued=settings.max_queued_jobs,
+        key=key,
+        fingerprint=fingerprint,
+        key_lifetime=timedelta(hours=settings.idempotency_hours),
+    )
+    return job, created
+
+
+def _plan(
+    services: Services, model: str, said: TrainBody, dataset_id: str | None, *, retrain: bool
+) -> Planned:
+    if retrain:
+        said, dataset_id = _completed(services, model, said, dataset_id)
+    if dataset_id is None:
+        raise Invalid(Problem(message="send data, or name a dataset", location="dataset"))
+    dataset = services.datasets.get(dataset_id)
+    given = _given(said.hyperparameters)
+    algorithm, warm_start = said.algorithm, None
+    if said.warm_start is not None:
+        source = services.repository.load(*services.repository.resolve(said.warm_start))
+        warm_start = f"{source.name}@{source.version}"
+        algorithm, given = _like(source.card, said, given)
+    checked = Hyperparameters.model_validate(given)
+    plan.check(algorithm, checked, [each.label for each in dataset.classes])
+    shape = plan.Shape(rows=dataset.rows, features=_features(dataset, services.settings.max_categories), classes=len(dataset.classes))
+    most = services.settings.max_parameters
+    candidate = plan.CANDIDATES[algorithm][-1]
+    if (count := plan.parameters(plan.sizes(candidate, given, shape))) > most:
+        message = f"the network would have {count:,} weights, more than max_parameters, {most:,}"
+        raise Invalid(Problem(message=message, location="hyperparameters.hidden_layer_sizes"))
+    new = NewJob(
+        model=model,
+        dataset=dataset.id,
+        algorithm=algorithm,
+        hyperparameters=plan.resolved(candidate, given, shape),
+        given=given,
+        warm_start=warm_start,
+        promote=said.promote,
+        metadata=said.metadata,
+        warnings=list(dataset.warnings),
+    )
+    return Planned(new=new, dataset=dataset, shape=shape)
+
+
+def _completed(
+    services: Services, model: str, said: TrainBody, dataset: str | None
+) -> tuple[TrainBody, str | None]:
+    """A request to retrain, with everything left out taken from the production version."""
+    name, version = services.repository.resolve(model)
+    card = services.repository.card(name, version)
+    fields = said.model_fields_set
+    inherited = {k: v for k, v in card["hyperparameters"].items() if k in Hyperparameters.model_fields}
+    if card["algorithm"] == "softmax_regression":
+        inherited.pop("hidden_layer_sizes", None)
+    filled: dict[str, Any] = {
+        "hyperparameters": Hyperparameters(**{**inherited, **said.hyperparameters.given()})
+    }
+    if "algorithm" not in fields:
+        filled["algorithm"] = card["algorithm"]
+    if "warm_start" not in fields:
+        filled["warm_start"] = f"{name}@{version}"
+    return said.model_copy(update=filled), dataset or card["lineage"]["dataset"]
+
+
+def _like(
+    card: Mapping[str, Any], said: TrainBody, given: dict[str, Any]
+) -> tuple[Algorithm, dict[str, Any]]:
+    """Algorithm and layers of a warm start: those of its source. Raises: Invalid, if others were asked for."""
+    algorithm, layers = card["algorithm"], card["hyperparameters"]["hidden_layer_sizes"]
+    if said.algorithm not in ("auto", algorithm):
+        message = f"{said.warm_start} is a {algorithm}; a {said.algorithm} cannot go on from its weights"
+        raise Invalid(Problem(message=message, location="warm_start"))
+    if given.get("hidden_layer_sizes", layers) != layers:
+        message = f"{said.warm_start} has hidden layers {layers}; other sizes cannot go on from its weights"
+        raise Invalid(Problem(message=f'{message} ("warm_start": null begins afresh)', location="warm_start"))
+    return algorithm, {**given, "hidden_layer_sizes": layers} if layers else given
+
+
+def _given(hyperparameters: Hyperparameters) -> dict[str, Any]:
+    """What was said; null means "left out", but for the two fields where null is a value."""
+    said = hyperparameters.given()
+    return {k: v for k, v in said.items() if v is not None or k in ("patience", "class_weight")}
+
+
+def _features(dataset: Dataset, most_categories: int) -> int:
+    """How many features the network will see; what only the training rows tell is taken as in the whole data."""
+    widths = {"numeric": 1, "vector": 0, "categorical": 1}
+    return sum(
+        widths[column.type]
+        + (column.size or 0)
+        + min(column.categories or 0, most_categories)
+        + (column.type == "numeric" and column.missing > 0)
+        for column in dataset.columns
+    )
+
+
+def _fingerprint(model: str, said: TrainBody, dataset: str | None, retrain: bool) -> str:
+    asked = {"model": model, "retrain": retrain, "dataset": dataset}
+    fields = said.model_dump(mode="json", exclude_unset=True, exclude={"data", "dataset"})
+    return hashlib.sha256(orjson.dumps([asked, fields], option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+# --- reading the request ------------------------------------------------------------------------------------------
+
+
+async def _read(request: Request, services: Services) -> tuple[TrainBody, str | None]:
+    """The fields and the dataset's id; data that came with the request is stored as a dataset."""
+    fields = _query_fields(request)
+    media_type, _ = uploads.content_type(request)
+    if media_type not in ("", "application/json"):
+        dataset = await _store(request, services)
+        return _body(fields), dataset.id
+    raw = await read_body(request, limit=services.settings.max_json_bytes, setting="max_json_bytes")
+    if media_type == "" and raw:
+        raise Unreadable(what="The body", reason="it has no Content-Type")
+    value = _json(raw)
+    if "instances" in value:
+        dataset = await _store_json(raw, request, services)
+        return _body(fields), dataset.id
+    said = _body(_merged(fields, value))
+    if said.data is None:
+        return said, said.dataset
+    dataset = await _store_json(orjson.dumps(value["data"]), request, services)
+    return said, dataset.id
+
+
+async def _store(request: Request, services: Services) -> Dataset:
+    query = request.query_params
+    dataset, _ = await uploads.ingest(
+        request,
+        services.datasets,
+        label=query.get("label"),
+        name=query.get("name"),
+        categorical=names_in(query.get("categorical")),
+    )
+    return dataset
+
+
+async def _store_json(raw: bytes, request: Request, services: Services) -> Dataset:
+    name = request.query_params.get("name")
+    dataset, _ = await anyio.to_thread.run_sync(
+        lambda: services.datasets.ingest(
+            [raw], media_type="application/json", encoding=None, label=None, name=name, categorical=()
+        )
+    )
+    return dataset
+
+
+def names_in(text: str | None) -> tuple[str, ...]:
+    """A list of names written with commas."""
+    return tuple(name for name in (text or "").split(",") if name)
+
+
+def _json(raw: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(raw or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise Unreadable(what="The JSON body", reason=str(error)) from error
+    if not isinstance(value, dict):
+        raise Invalid(Problem(message="the body is a JSON object", location="body"))
+    return value
+
+
+def _body(fields: Mapping[str, Any]) -> TrainBody:
+    try:
+        return TrainBody.model_validate(fields)
+    except ValidationError as error:
+        raise invalid(error.errors()) from error
+
+
+def _merged(query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    hyperparameters = {**query.get("hyperparameters", {}), **(body.get("hyperparameters") or {})}
+    return {**query, **body, "hyperparameters": hyperparameters} if hyperparameters else {**query, **body}
+
+
+def _query_fields(request: Request) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, text in request.query_params.items():
+        if name in _UPLOAD_FIELDS:
+            continue
+        if name in Hyperparameters.model_fields:
+            fields.setdefault("hyperparameters", {})[name] = _value(name, text)
+        elif name in TrainBody.model_fields and name != "data":
+            fields[name] = _value(name, text)
+        else:
+            raise Invalid(Problem(message=f"there is no field {name!r}", location=f"query.{name}"))
+    return fields
+
+
+def _value(name: str, text: str) -> Any:
+    """A query parameter's text as the JSON value it stands for; `hidden_layer_sizes` is written with commas."""
+    if name == "hidden_layer_sizes" and not text.startswith("["):
+        text = f"[{text}]"
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text

@@ -1,0 +1,27 @@
+"""Job, epoch and idempotency records: the only room that speaks SQL."""
+
+from app.jobs.records import (
+    Algorithm,
+    EpochRecord,
+    Failure,
+    Hyperparameters,
+    Job,
+    NewJob,
+    Progress,
+    Promote,
+    State,
+)
+from app.jobs.store import JobStore
+
+__all__ = [
+    "Algorithm",
+    "EpochRecord",
+    "Failure",
+    "Hyperparameters",
+    "Job",
+    "JobStore",
+    "NewJob",
+    "Progress",
+    "Promote",
+    "State",
+]

@@ -1,0 +1,72 @@
+"""The connection to the database: durable settings for SQLite, and one way to begin a writing transaction."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from app.errors import StorageFailed
+from app.jobs.tables import metadata
+
+_BUSY_SECONDS = 20
+
+
+def connect(url: str) -> Engine:
+    """Open the database at `url`; nothing is read or written yet."""
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, poolclass=QueuePool, connect_args={"timeout": _BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection, _record) -> None:  # type: ignore[no-untyped-def]
+        connection.isolation_level = None  # SQLAlchemy's begin event below decides where a transaction starts
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A writer takes its lock at once: two that both read first would deadlock and one be refused.
+        immediate = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def create_tables(engine: Engine) -> None:
+    """Make whatever tables are missing; safe when several processes start at once."""
+    with writing(engine) as connection:
+        metadata.create_all(connection)
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that will write.
+
+    Raises: StorageFailed when the database is locked, full, read-only or gone.
+    """
+    with _translated(), engine.connect().execution_options(writes=True) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads, from one snapshot.
+
+    Raises: StorageFailed when the database is gone.
+    """
+    with _translated(), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise StorageFailed(what="use its database", reason=str(error.orig).strip()) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise StorageFailed(what="reach its database", reason="the connection was lost") from error
+        raise

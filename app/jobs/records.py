@@ -1,0 +1,112 @@
+"""What a job is: its request, its progress, its epochs and its end, as values."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Algorithm = Literal["auto", "softmax_regression", "relu_network"]
+Promote = Literal["if_better", "always", "never"]
+State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled")
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Record(BaseModel):
+    """A frozen value that rejects fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Hyperparameters(Record):
+    """How to train. A field left out gets a default chosen from the data; the job shows what was chosen."""
+
+    hidden_layer_sizes: list[Annotated[int, Field(ge=1, le=65536)]] | None = Field(
+        None, max_length=32, description="units of each hidden layer of a ReLU network", examples=[[128]]
+    )
+    optimizer: Literal["adam", "momentum", "gradient_descent"] | None = None
+    learning_rate: _Finite | None = Field(None, gt=0, le=1e6)
+    schedule: Literal["constant", "cosine"] | None = Field(
+        None, description="how the learning rate moves over max_epochs"
+    )
+    momentum: _Finite | None = Field(None, ge=0, lt=1)
+    batch_size: Annotated[int, Field(ge=1)] | Literal["full"] | None = Field(
+        None, description='rows per step; "full" is plain gradient descent on all rows'
+    )
+    max_epochs: int | None = Field(None, ge=1, le=1_000_000)
+    patience: int | None = Field(
+        None, ge=1, description="epochs without a better validation loss before stopping; null: never"
+    )
+    validation_fraction: _Finite | None = Field(None, gt=0, lt=1)
+    l2: _Finite | None = Field(None, ge=0, description="λ of the penalty ½λΣW²")
+    class_weight: Literal["balanced"] | dict[str, Annotated[_Finite, Field(gt=0)]] | None = None
+    seed: int = Field(0, ge=0, lt=2**63)
+
+    def given(self) -> dict[str, Any]:
+        """The fields that were said, without those left out."""
+        return self.model_dump(exclude_unset=True)
+
+
+class Progress(Record):
+    """How far a job is; `eta_seconds` assumes that every epoch up to `max_epochs` runs."""
+
+    epoch: int = 0
+    max_epochs: int = 0
+    fraction: float = 0.0
+    rows_per_second: float | None = None
+    eta_seconds: float | None = None
+
+
+class Failure(Record):
+    """Why a job failed."""
+
+    code: str
+    message: str
+
+
+class EpochRecord(Record):
+    """One row of a job's loss history."""
+
+    sequence: int = Field(description="counts from 1 over the whole job")
+    candidate: str = Field(description="the algorithm being trained")
+    epoch: int
+    train_loss: float
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    learning_rate: float
+    seconds: float = Field(description="training time since the job began, pauses left out")
+
+
+class NewJob(Record):
+    """What was asked for, once everything that can be said at once has been checked."""
+
+    model: str
+    dataset: str
+    algorithm: Algorithm = "auto"
+    hyperparameters: dict[str, Any] = Field(default_factory=dict, description="as resolved from the data")
+    given: dict[str, Any] = Field(default_factory=dict, exclude=True, description="as the caller said them")
+    warm_start: str | None = None
+    promote: Promote = "if_better"
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    warnings: list[str] = Field(default_factory=list)
+
+
+class Job(NewJob):
+    """A training job, from its acceptance to its end and for ever after."""
+
+    id: str
+    version: int = Field(description="the version that this job makes")
+    state: State
+    attempt: int = Field(0, exclude=True)
+    created_at: str
+    started_at: str | None = None
+    finished_at: str | None = None
+    progress: Progress = Progress()
+    metrics: dict[str, Any] | None = None
+    promoted: bool | None = None
+    error: Failure | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the job has reached a final state."""
+        return self.state in FINAL

@@ -1,0 +1,83 @@
+"""The tables of the database, the same on SQLite and PostgreSQL."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    false,
+)
+
+metadata = MetaData()
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(40), nullable=False, unique=True),
+    Column("model", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("losses", Integer, nullable=False, default=0),
+    Column("pause", Boolean, nullable=False, default=False, server_default=false()),
+    Column("publishing", Boolean, nullable=False, default=False, server_default=false()),
+    Column("algorithm", String(32), nullable=False),
+    Column("given", JSON, nullable=False),
+    Column("hyperparameters", JSON, nullable=False),
+    Column("dataset", String(40), nullable=False),
+    Column("warm_start", String(160)),
+    Column("promote", String(16), nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("warnings", JSON, nullable=False),
+    Column("progress", JSON, nullable=False),
+    Column("metrics", JSON),
+    Column("promoted", Boolean),
+    Column("error", JSON),
+    Column("created_at", String(32), nullable=False),
+    Column("started_at", String(32)),
+    Column("finished_at", String(32)),
+    UniqueConstraint("model", "version"),
+    Index("jobs_by_state", "state", "number"),
+    Index("jobs_by_dataset", "dataset"),
+    sqlite_autoincrement=True,
+)
+
+epochs = Table(
+    "epochs",
+    metadata,
+    Column("job", String(40), ForeignKey("jobs.id"), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("candidate", String(32), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("train_loss", Float(53), nullable=False),
+    Column("validation_loss", Float(53)),
+    Column("validation_accuracy", Float(53)),
+    Column("learning_rate", Float(53), nullable=False),
+    Column("seconds", Float(53), nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("job", String(40), ForeignKey("jobs.id"), nullable=False),
+    Column("created", Float(53), nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("expires", Float(53), nullable=False),
+)

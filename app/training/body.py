@@ -1,0 +1,209 @@
+"""The body of a job, as it runs in a Dask worker: data, training, judgement, a published version."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.errors import NeuronaError, Superseded, TrainingDiverged
+from app.jobs import Failure, Job, plan
+from app.jobs.store import timestamp, utc_now
+from app.settings import Settings
+from app.training.card import compose
+from app.training.checkpoints import Finished
+from app.training.journal import Effort, Journal, Paused
+from app.training.material import Material, prepare
+from app.training.promotion import Verdict, decide
+from app.training.workplace import Workplace
+from core import training
+from core.calibration import fit_temperature
+from core.network import Params, logits
+from core.training import Diverged, TrainingSpec
+from core.warm_start import carry_over
+
+_YIELD_FLOPS = 4e9  # work between two looks at the database: about a fifth of a second on one core
+
+
+def run_job(build: Callable[[Settings], Workplace], settings: Settings, job_id: str, attempt: int) -> str:
+    """Train a claimed job and bring it to its end, unless another attempt has taken it over.
+
+    Returns: the state reached, "superseded" or "paused".
+    """
+    place = build(settings)
+    try:
+        job = place.jobs.get(job_id)
+        return Run(place=place, job=job, attempt=attempt, warnings=[]).run()
+    except Superseded:
+        return "superseded"
+    except Paused:
+        place.jobs.release(job_id, attempt)
+        return "paused"
+    except Exception as error:
+        return _fail(place, job_id, attempt, error)
+    finally:
+        place.jobs.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One attempt at one job."""
+
+    place: Workplace
+    job: Job
+    attempt: int
+    warnings: list[str]
+
+    def run(self) -> str:
+        """Do the whole job."""
+        opened = self.place.datasets.open(self.job.dataset)
+        material = prepare(opened, self.job.given, max_categories=self.place.settings.max_categories)
+        names = plan.CANDIDATES[self.job.algorithm]
+        journal = self._journal(names, material)
+        for name in names[len(journal.finished) :]:
+            self._train(name, material, journal)
+        losses = [each.validation_loss for each in journal.finished]
+        best = int(np.argmin(losses))
+        return self._publish(names[best], journal.finished[best].parameters, material, journal)
+
+    def _journal(self, names: tuple[str, ...], material: Material) -> Journal:
+        rows, settings = len(material.train.labels), self.place.settings
+        layers = {name: plan.sizes(name, self.job.given, material.shape) for name in names}  # type: ignore[arg-type]
+        return Journal(
+            jobs=self.place.jobs,
+            checkpoints=self.place.checkpoints,
+            job_id=self.job.id,
+            attempt=self.attempt,
+            effort=Effort(
+                rows=rows,
+                per_epoch={name: float(rows * plan.parameters(layers[name])) for name in names},
+                max_epochs={name: self._spec(name, material).max_epochs for name in names},
+            ),
+            clock=time.monotonic,
+            checkpoint_seconds=settings.checkpoint_seconds,
+            max_runtime_seconds=settings.max_runtime_seconds,
+            start=self.place.checkpoints.newest(self.job.id),
+        )
+
+    def _spec(self, name: str, material: Material) -> TrainingSpec:
+        return plan.spec(name, self.job.given, material.shape)  # type: ignore[arg-type]
+
+    def _train(self, name: str, material: Material, journal: Journal) -> None:
+        spec = self._spec(name, material)
+        if journal.start.state is not None and len(journal.finished) == len(journal.start.finished):
+            state = training.from_arrays(spec, journal.start.state)
+        else:
+            state = self._begin(spec, material)
+        steps = _steps_per_yield(spec, material)
+        epochs = training.fit(spec, material.train, material.validation, state, steps_per_yield=steps)
+        for epoch in training.early_stopping(epochs, spec.patience, state=state):
+            journal.follow(name, epoch)
+            state = epoch.state
+        assert state.best is not None, "there are validation rows, so there is a best epoch"
+        journal.close(
+            Finished(
+                parameters=state.best.parameters,
+                validation_loss=state.best.validation_loss,
+                epochs=state.epoch,
+            )
+        )
+
+    def _begin(self, spec: TrainingSpec, material: Material) -> training.TrainingState:
+        features, classes = material.encoding.width, len(material.classes)
+        fresh = training.begin(spec, features, classes)
+        if self.job.warm_start is None:
+            return fresh
+        source = self.place.repository.load(*self.place.repository.resolve(self.job.warm_start))
+        try:
+            carried = carry_over(
+                source.parameters,
+                source.encoding,
+                material.encoding,
+                fresh=fresh.parameters,
+                places=_places(source.classes, material.classes),
+            )
+        except ValueError:
+            self.warnings.append(
+                f"{self.job.warm_start} has other layer sizes than this candidate, which began afresh"
+            )
+            return fresh
+        return training.begin(spec, features, classes, parameters=carried)
+
+    def _publish(self, name: str, parameters: Params, material: Material, journal: Journal) -> str:
+        """Judge the winner, publish it, move `production` if it should, and finish."""
+        z = logits(parameters, material.validation.x)
+        temperature = fit_temperature(z, material.validation.labels)
+        hyperparameters = plan.resolved(name, self.job.given, material.shape)  # type: ignore[arg-type]
+        model, metrics = compose(
+            self.job,
+            name,
+            parameters,
+            material=material,
+            temperature=temperature,
+            hyperparameters=hyperparameters,
+            candidates=dict(zip(plan.CANDIDATES[self.job.algorithm], journal.finished, strict=True)),
+            created_at=timestamp(utc_now()),
+        )
+        jobs, repository = self.place.jobs, self.place.repository
+        jobs.begin_publishing(self.job.id, self.attempt)
+        repository.publish(model)
+        verdict = self._promote(material, metrics["log_loss"])
+        jobs.finish(
+            self.job.id,
+            self.attempt,
+            "succeeded",
+            hyperparameters=hyperparameters,
+            metrics=metrics,
+            promoted=verdict.promoted,
+            warnings=[*self.warnings, *verdict.notes],
+        )
+        self.place.checkpoints.discard(self.job.id)
+        return "succeeded"
+
+    def _promote(self, material: Material, log_loss: float) -> Verdict:
+        job, repository = self.job, self.place.repository
+        verdict = decide(
+            repository, job.model, job.version, rule=job.promote, material=material, loss=log_loss
+        )
+        if verdict.promoted:
+            repository.set_alias(job.model, "production", job.version)
+        return verdict
+
+
+def _steps_per_yield(spec: TrainingSpec, material: Material) -> int:
+    layers = (material.encoding.width, *spec.hidden_layer_sizes, len(material.classes))
+    batch = spec.batch_size or len(material.train.labels)
+    return max(1, int(_YIELD_FLOPS / (6 * batch * plan.parameters(layers))))
+
+
+def _places(old: tuple[Any, ...], new: tuple[Any, ...]) -> list[int | None]:
+    """For each new class, its place among the old ones; True and 1 are different labels."""
+    known = {(type(label), label): place for place, label in enumerate(old)}
+    return [known.get((type(label), label)) for label in new]
+
+
+def _fail(place: Workplace, job_id: str, attempt: int, error: Exception) -> str:
+    failure = explain(error)
+    try:
+        place.jobs.finish(job_id, attempt, "failed", error=failure)
+    except Superseded:
+        return "superseded"
+    place.checkpoints.discard(job_id)
+    if failure.code == "internal_error":
+        raise error  # the trainer logs it with its traceback
+    return "failed"
+
+
+def explain(error: Exception) -> Failure:
+    """An exception as the job's record tells it: what went wrong, and no server path or stack."""
+    if isinstance(error, Diverged):
+        error = TrainingDiverged(loss=error.loss, epoch=error.epoch, learning_rate=error.learning_rate)
+    if isinstance(error, MemoryError):
+        message = "the machine had not enough memory for this job; use fewer rows or smaller layers"
+        return Failure(code="out_of_memory", message=message)
+    if isinstance(error, NeuronaError):
+        return Failure(code=error.code, message=str(error))
+    return Failure(
+        code="internal_error", message=f"an unexpected {type(error).__name__}; see the server's log"
+    )

@@ -1,0 +1,111 @@
+"""Where a run stands, on disk: written whole or not at all, and exact to the last bit."""
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from app.storage.folder import remove_tree, write_atomic
+from core.network import Dense, Params
+from core.arrays import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A candidate whose training is over: its best parameters and what they score on the validation rows."""
+
+    parameters: Params
+    validation_loss: float
+    epochs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """The position of a job: finished candidates, the arrays of the one in training, and the history's length."""
+
+    finished: tuple[Finished, ...] = ()
+    state: dict[str, Array] | None = None
+    sequence: int = 0
+    seconds: float = 0.0
+
+
+class Checkpoints:
+    """One folder a job, one file an attempt; a later attempt starts from the newest.
+
+    An attempt that was superseded but still lives writes only to its own file, which then is no longer the newest.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def save(self, job_id: str, attempt: int, checkpoint: Checkpoint) -> None:
+        """Replace the attempt's checkpoint. Raises: StorageFailed."""
+        folder = self._root / job_id
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / f"{attempt:06d}.npz", _to_bytes(checkpoint))
+
+    def newest(self, job_id: str) -> Checkpoint:
+        """The newest whole checkpoint of a job; the beginning, if there is none."""
+        for path in sorted((self._root / job_id).glob("[0-9]*.npz"), reverse=True):
+            try:
+                return _from_bytes(path.read_bytes())
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+                continue
+        return Checkpoint()
+
+    def discard(self, job_id: str) -> None:
+        """Forget a job that has reached a final state."""
+        remove_tree(self._root / job_id)
+
+
+def _to_bytes(checkpoint: Checkpoint) -> bytes:
+    arrays = {f"state/{name}": array for name, array in (checkpoint.state or {}).items()}
+    for index, finished in enumerate(checkpoint.finished):
+        for depth, layer in enumerate(finished.parameters):
+            arrays[f"finished/{index}/{depth}/weight"] = layer.weight
+            arrays[f"finished/{index}/{depth}/bias"] = layer.bias
+    meta = {
+        "format": 1,
+        "sequence": checkpoint.sequence,
+        "seconds": checkpoint.seconds,
+        "training": checkpoint.state is not None,
+        "finished": [
+            {"loss": each.validation_loss.hex(), "layers": len(each.parameters), "epochs": each.epochs}
+            for each in checkpoint.finished
+        ],
+    }
+    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    target = io.BytesIO()
+    np.savez(target, **arrays)  # type: ignore[arg-type]
+    return target.getvalue()
+
+
+def _from_bytes(data: bytes) -> Checkpoint:
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        meta = json.loads(arrays["meta"].tobytes())
+        state = {
+            name.removeprefix("state/"): arrays[name] for name in arrays.files if name.startswith("state/")
+        }
+        finished = tuple(
+            Finished(
+                parameters=tuple(
+                    Dense(
+                        weight=arrays[f"finished/{index}/{depth}/weight"],
+                        bias=arrays[f"finished/{index}/{depth}/bias"],
+                    )
+                    for depth in range(each["layers"])
+                ),
+                validation_loss=float.fromhex(each["loss"]),
+                epochs=each["epochs"],
+            )
+            for index, each in enumerate(meta["finished"])
+        )
+    return Checkpoint(
+        finished=finished,
+        state=state if meta["training"] else None,
+        sequence=meta["sequence"],
+        seconds=meta["seconds"],
+    )

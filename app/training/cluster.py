@@ -1,0 +1,51 @@
+"""The Dask cluster that jobs run on: one inside this machine, or the user's own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dask
+from distributed import Client, LocalCluster
+from distributed.security import Security
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@contextmanager
+def open_cluster(address: str | None, *, workers: int, threads: int) -> Iterator[Client]:
+    """A client of the cluster at `address`, or of one started here with `workers` processes.
+
+    The embedded cluster listens on loopback only, and speaks TLS with certificates made for this run, since whoever
+    can talk to a Dask scheduler can run code on it.
+    """
+    with dask.config.set(_settings(threads)):
+        if address is not None:
+            with Client(address, set_as_default=False) as client:
+                yield client
+            return
+        security = Security.temporary()
+        with (
+            LocalCluster(
+                host="127.0.0.1",
+                n_workers=workers,
+                threads_per_worker=1,
+                memory_limit=0,
+                dashboard_address=None,
+                security=security,
+                silence_logs="ERROR",
+            ) as cluster,
+            Client(cluster, security=security, set_as_default=False) as client,
+        ):
+            yield client
+
+
+def _settings(threads: int) -> dict[str, object]:
+    # A worker that dies under a job is reported at once: the job's own record counts its attempts.
+    return {
+        "distributed.scheduler.allowed-failures": 0,
+        "distributed.nanny.pre-spawn-environ": {name: str(threads) for name in _THREAD_VARIABLES},
+        "distributed.worker.memory.target": False,
+        "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.pause": False,
+        "distributed.worker.memory.terminate": False,
+        "distributed.admin.tick.limit": "1h",
+    }

@@ -1,0 +1,140 @@
+"""A job's diary: epochs to the database, checkpoints to disk, progress and pace, all under one attempt."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from app.errors import TimedOut
+from app.jobs import EpochRecord, JobStore, Progress
+from app.training.checkpoints import Checkpoint, Checkpoints, Finished
+from core import training
+from core.arrays import Array
+from core.training import Epoch
+
+_WRITE_SECONDS = 0.25  # how often the database hears of a run, and so how soon a run hears of its cancelling
+
+
+class Paused(Exception):
+    """The run has written its checkpoint and gives the job back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """The work that each candidate would be at most, in multiplications: rows × weights × epochs."""
+
+    rows: int  # of one epoch
+    per_epoch: Mapping[str, float]
+    max_epochs: Mapping[str, int]
+
+    @property
+    def total(self) -> float:
+        """The work of all candidates."""
+        return sum(self.per_epoch[name] * self.max_epochs[name] for name in self.per_epoch)
+
+    def done(self, finished: int, candidate: str, epochs: float) -> float:
+        """The work behind a run that is `epochs` into a candidate, with `finished` candidates before it."""
+        before = list(self.per_epoch)[:finished]
+        return (
+            sum(self.per_epoch[name] * self.max_epochs[name] for name in before)
+            + epochs * self.per_epoch[candidate]
+        )
+
+
+@dataclass(kw_only=True)
+class Journal:
+    """Keeps the record of one attempt. Every write can raise Superseded: then the attempt is over."""
+
+    jobs: JobStore
+    checkpoints: Checkpoints
+    job_id: str
+    attempt: int
+    effort: Effort
+    clock: Callable[[], float]
+    checkpoint_seconds: float
+    max_runtime_seconds: float
+    start: Checkpoint
+    finished: tuple[Finished, ...] = ()
+    sequence: int = 0
+    _pending: list[EpochRecord] = field(default_factory=list)
+    _progress: Progress | None = None
+    _rows: int = 0
+    _work: float = 0.0
+    _began: float = 0.0
+    _written: float = float("-inf")
+    _saved: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.finished, self.sequence = self.start.finished, self.start.sequence
+        self._began = self._saved = self.clock()
+
+    @property
+    def seconds(self) -> float:
+        """Training time since the job began, over all attempts that a checkpoint remembers."""
+        return self.start.seconds + self.clock() - self._began
+
+    def follow(self, candidate: str, epoch: Epoch) -> None:
+        """Take note of a step of the training loop.
+
+        Raises: Superseded, Paused, TimedOut.
+        """
+        self._rows += epoch.rows
+        self._work += self.effort.per_epoch[candidate] * epoch.rows / self.effort.rows
+        if epoch.fraction == 1:
+            self.sequence += 1
+            self._pending.append(self._record(candidate, epoch))
+        now = self.clock()
+        if self.seconds > self.max_runtime_seconds:
+            raise TimedOut(limit=self.max_runtime_seconds)
+        self._progress = self._measure(candidate, epoch)
+        if now - self._written >= _WRITE_SECONDS and self.write():
+            self.save(epoch)
+            raise Paused
+        if now - self._saved >= self.checkpoint_seconds:
+            self.write()
+            self.save(epoch)
+
+    def write(self) -> bool:
+        """Bring what is pending to the database; True if the job is asked to pause."""
+        self._written = self.clock()
+        pause = self.jobs.record(self.job_id, self.attempt, self._pending, self._progress)
+        self._pending.clear()
+        return pause
+
+    def save(self, epoch: Epoch) -> None:
+        """Write a checkpoint; every epoch behind it is in the database by then."""
+        self._saved = self.clock()
+        arrays = training.to_arrays(epoch.state)
+        self.checkpoints.save(self.job_id, self.attempt, self._checkpoint(arrays))
+
+    def close(self, finished: Finished) -> None:
+        """A candidate is done: write all that is pending, and a checkpoint behind which the next one begins."""
+        self.write()
+        self.finished = (*self.finished, finished)
+        self.checkpoints.save(self.job_id, self.attempt, self._checkpoint(None))
+
+    def _checkpoint(self, state: dict[str, Array] | None) -> Checkpoint:
+        return Checkpoint(finished=self.finished, state=state, sequence=self.sequence, seconds=self.seconds)
+
+    def _record(self, candidate: str, epoch: Epoch) -> EpochRecord:
+        return EpochRecord(
+            sequence=self.sequence,
+            candidate=candidate,
+            epoch=epoch.number,
+            train_loss=epoch.train_loss,
+            validation_loss=epoch.validation_loss,
+            validation_accuracy=epoch.validation_accuracy,
+            learning_rate=epoch.learning_rate,
+            seconds=round(self.seconds, 6),
+        )
+
+    def _measure(self, candidate: str, epoch: Epoch) -> Progress:
+        elapsed = max(self.clock() - self._began, 1e-9)
+        epochs = epoch.number - 1 + epoch.fraction
+        done = self.effort.done(len(self.finished), candidate, epochs)
+        left = self.effort.total - done
+        return Progress(
+            epoch=epoch.number,
+            max_epochs=self.effort.max_epochs[candidate],
+            fraction=min(done / self.effort.total, 1.0),
+            rows_per_second=self._rows / elapsed,
+            eta_seconds=round(left * elapsed / self._work, 3) if self._work else None,
+        )

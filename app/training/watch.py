@@ -1,0 +1,92 @@
+"""The trainer process as its parent sees it: started, restarted when it dies, ended with its parent."""
+
+import fcntl
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+log = logging.getLogger("neurona.trainer")
+
+_RESTART_SECONDS = (0.2, 1.0, 5.0)  # growing pauses, so that a trainer that cannot start does not spin
+_STOP_SECONDS = 8.0
+
+
+class TrainerWatch:
+    """Keeps one trainer process alive beside the server.
+
+    Of several server processes on one data folder, the one that holds the lock file watches; the others wait for
+    the lock. The trainer reads its standard input and ends when that closes, so it never outlives its parent,
+    however that dies.
+    """
+
+    def __init__(self, lock_file: Path, *, environment: Mapping[str, str]) -> None:
+        self._lock_file = lock_file
+        self._command: Sequence[str] = (sys.executable, "-m", "app", "trainer", "--with-parent")
+        self._environment = {**os.environ, **environment}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="trainer-watch", daemon=True)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Begin to watch, in a thread."""
+        self._lock_file.parent.mkdir(parents=True, exist_ok=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the trainer to checkpoint and end, and wait for it for some seconds; then kill it."""
+        self._stop.set()
+        if (process := self._process) is not None:
+            _end(process)
+        if self._thread.is_alive():
+            self._thread.join(_STOP_SECONDS)
+
+    @property
+    def alive(self) -> bool:
+        """Whether this process runs a trainer now."""
+        return self._process is not None and self._process.poll() is None
+
+    def _run(self) -> None:
+        with self._lock_file.open("a") as lock:
+            while not self._stop.is_set():
+                if _try_lock(lock):
+                    self._watch()
+                    return
+                self._stop.wait(1.0)
+
+    def _watch(self) -> None:
+        deaths = 0
+        while not self._stop.is_set():
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, env=self._environment, start_new_session=True
+            )  # noqa: S603 — our own command line
+            if self._stop.is_set():
+                _end(self._process)
+            code = self._process.wait()
+            if not self._stop.is_set():
+                pause = _RESTART_SECONDS[min(deaths, len(_RESTART_SECONDS) - 1)]
+                deaths += 1
+                log.warning("the trainer ended with %d; it starts again in %.1f s", code, pause)
+                self._stop.wait(pause)
+
+
+def _try_lock(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,78 @@
+"""Going on from another network's weights when columns, their scaling or the classes have changed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.arrays import Array
+from core.columns import CategoricalColumn, Column, Encoding, NumericColumn, VectorColumn
+from core.network import Dense, Params
+
+
+def carry_over(
+    parameters: Params, old: Encoding, new: Encoding, *, fresh: Params, places: Sequence[int | None]
+) -> Params:
+    """The old network's function, written in the new encoding and classes.
+
+    A feature that both encodings have keeps its weights, rescaled so that the same raw value has the same effect;
+    a new one begins at 0, and so changes nothing yet. For each new class, places tells the old one it was, or None
+    for one that begins with the weights of `fresh`.
+    parameters: for the old encoding and classes; fresh: as initialised for the new ones.
+    Raises ValueError if the hidden layers have other sizes.
+    """
+    hidden = [layer.weight.shape[1] for layer in parameters[:-1]]
+    if hidden != [layer.weight.shape[1] for layer in fresh[:-1]]:
+        raise ValueError(f"the hidden layers have other sizes than {hidden}")
+    dtype = fresh[0].weight.dtype
+    layers = [Dense(np.array(layer.weight, float), np.array(layer.bias, float)) for layer in parameters]
+    layers[0] = _reencoded(layers[0], old, new)
+    layers[-1] = _reclassed(layers[-1], fresh[-1], places)
+    return tuple(Dense(layer.weight.astype(dtype), layer.bias.astype(dtype)) for layer in layers)
+
+
+def _reencoded(layer: Dense, old: Encoding, new: Encoding) -> Dense:
+    """With x = (raw − mean)/scale on both sides: W' = W·scale'/scale and b' = b + Σ W (mean' − mean)/scale."""
+    known = {column.name: (column, part) for column, part in zip(old.columns, old.slices, strict=True)}
+    weight = np.zeros((new.width, layer.weight.shape[1]))
+    bias = layer.bias.copy()
+    for column, part in zip(new.columns, new.slices, strict=True):
+        if column.name not in known:
+            continue
+        source, place = known[column.name]
+        stretch, shift, origin = _feature_map(source, column)
+        here, there = origin >= 0, origin[origin >= 0]
+        rows = layer.weight[place][there]
+        weight[part][here] = rows * stretch[here, None]
+        bias += (rows * shift[here, None]).sum(axis=0)
+    return Dense(weight, bias)
+
+
+def _feature_map(old: Column, new: Column) -> tuple[Array, Array, Array]:
+    """For each feature of the new column: scale'/scale, (mean' − mean)/scale, and its old feature (−1: none)."""
+    stretch, shift, origin = np.ones(new.width), np.zeros(new.width), np.full(new.width, -1)
+    if isinstance(old, NumericColumn) and isinstance(new, NumericColumn):
+        stretch[0], shift[0], origin[0] = new.scale / old.scale, (new.mean - old.mean) / old.scale, 0
+        if old.indicator and new.indicator:
+            origin[1] = 1
+    elif isinstance(old, CategoricalColumn) and isinstance(new, CategoricalColumn):
+        places = {name: place for place, name in enumerate(old.categories)}
+        origin[:-1] = [places.get(name, -1) for name in new.categories]
+        origin[-1] = len(old.categories)
+    elif isinstance(old, VectorColumn) and isinstance(new, VectorColumn) and old.width == new.width:
+        stretch, shift, origin = (
+            new.scale / old.scale,
+            (new.mean - old.mean) / old.scale,
+            np.arange(new.width),
+        )
+    return stretch, shift, origin
+
+
+def _reclassed(layer: Dense, fresh: Dense, places: Sequence[int | None]) -> Dense:
+    weight = np.zeros((layer.weight.shape[0], len(places)))
+    bias = np.zeros(len(places))
+    for place, source in enumerate(places):
+        if source is not None:
+            weight[:, place], bias[place] = layer.weight[:, source], layer.bias[source]
+        elif fresh.weight.shape[0] == len(weight):
+            weight[:, place], bias[place] = fresh.weight[:, place], fresh.bias[place]
+    return Dense(weight, bias)
