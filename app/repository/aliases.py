@@ -26,7 +26,7 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class Aliases:
-    """Where each alias points, the newest `HISTORY_LIMIT` moves, and the highest version ever removed."""
+    """Where each alias points, the newest `HISTORY_LIMIT` moves, and the highest version used up to then."""
 
     targets: Mapping[str, int] = field(default_factory=dict)
     history: tuple[Move, ...] = ()

@@ -96,13 +96,13 @@ class Repository(Catalogue):
             by = next((alias for alias, target in aliases.targets.items() if target == version), None)
             if by is not None:
                 raise VersionInUse(name=name, version=version, by=f"alias {by!r}")
-            self._write(name, aliases.reaching(self.last_version(name)))
+            self._write(name, aliases)
             folder.remove_tree(self._root / name / str(version))
 
     def delete_model(self, name: str) -> None:
         """Removes all versions and aliases of a model; its version numbers stay used."""
         with self._changing(name, f"delete model {name!r}"):
-            aliases = self._aliases(name).reaching(self.last_version(name))
+            aliases = self._aliases(name)
             for alias in list(aliases.targets):
                 aliases = aliases.moved(alias, None, at=self._now())
             self._write(name, aliases)
@@ -149,7 +149,8 @@ class Repository(Catalogue):
         return home
 
     def _write(self, name: str, aliases: Aliases) -> None:
-        folder.write_atomic(self._root / name / ALIASES, alias_file.to_bytes(aliases))
+        data = alias_file.to_bytes(aliases.reaching(self.last_version(name)))
+        folder.write_atomic(self._root / name / ALIASES, data)
 
     def _now(self) -> str:
         return self._clock().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
