@@ -6,12 +6,12 @@ from pathlib import Path
 from app.datasets.limits import Limits
 from app.datasets.store import DatasetStore
 from app.http.services import Services
-from app.jobs import JobStore
+from app.jobs import JobQueue, JobStore
 from app.repository.cache import ModelCache
 from app.repository.repository import Repository
-from app.serving.predictor import Predictor
-from app.serving.predictor import warm
+from app.serving.predictor import Predictor, warm
 from app.settings import Settings
+from app.training.body import run_job
 from app.training.checkpoints import Checkpoints
 from app.training.watch import TrainerWatch
 from app.training.workplace import Workplace
@@ -24,7 +24,7 @@ def build(settings: Settings) -> Services:
     cache = ModelCache(place.repository, settings.model_cache_bytes, warm=warm)
     return Services(
         settings=settings,
-        jobs=place.jobs,
+        jobs=JobStore(settings.database),
         datasets=place.datasets,
         repository=place.repository,
         cache=cache,
@@ -37,11 +37,20 @@ def build_workplace(settings: Settings) -> Workplace:
     """The rooms that training works with, in the trainer and in every Dask worker."""
     return Workplace(
         settings=settings,
-        jobs=JobStore(settings.database),
+        jobs=JobQueue(settings.database),
         datasets=DatasetStore(settings.data / "datasets", Limits.of(settings)),
         repository=Repository(settings.models, max_parameters=settings.max_parameters),
         checkpoints=Checkpoints(settings.data / "checkpoints"),
     )
+
+
+def train_job(settings: Settings, job_id: str, attempt: int) -> str:
+    """The body of a job on rooms of its own: what the trainer has its workers call."""
+    place = build_workplace(settings)
+    try:
+        return run_job(place, job_id, attempt)
+    finally:
+        place.jobs.close()
 
 
 def _watch(settings: Settings) -> TrainerWatch:

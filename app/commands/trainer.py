@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 
-from app.bootstrap import build_workplace
+from app.jobs import JobQueue
 from app.settings import Settings
 from app.telemetry import log_config
 from app.training.trainer import Trainer
@@ -27,7 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     if arguments.with_parent:
         threading.Thread(target=_until_closed, args=(stop,), daemon=True).start()
-    Trainer(settings=settings, build=build_workplace, stop=stop).run()
+    jobs = JobQueue(settings.database)
+    Trainer(settings=settings, jobs=jobs, body="app.bootstrap:train_job", stop=stop).run()
     return 0
 
 

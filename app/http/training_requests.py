@@ -1,4 +1,4 @@
-"""From a request to train or retrain to an accepted job: read, completed, checked, planned."""
+"""From a request to train or retrain to an accepted job: completed, checked, planned, submitted."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,49 +8,14 @@ from typing import Any
 
 import anyio.to_thread
 import orjson
-from pydantic import Field, ValidationError, model_validator
 from starlette.requests import Request
 
 from app.datasets.store import Dataset
-from app.errors import AliasNotFound, Invalid, ModelNotFound, Problem, Unreadable
-from app.http import uploads
-from app.http.bodies import read_body
-from app.http.errors import invalid
+from app.errors import Invalid, Problem
 from app.http.services import Services
-from app.jobs import Algorithm, Hyperparameters, Job, NewJob, Promote, plan
-from app.jobs.records import Record
+from app.http.training_body import TrainBody, read
+from app.jobs import Algorithm, Hyperparameters, Job, NewJob, plan
 from app.repository.names import check_name
-
-_UPLOAD_FIELDS = {"label", "name", "categorical", "dry_run"}
-_MAX_METADATA = 16 * 1024
-
-
-class Inline(Record):
-    """Small labelled data inside a JSON body."""
-
-    instances: list[Any]
-    labels: list[Any]
-    feature_names: list[str] | None = None
-
-
-class TrainBody(Record):
-    """What to train on and how. Only data is needed; everything else has a default."""
-
-    dataset: str | None = Field(None, description="id of a stored dataset", examples=["ds_0123456789abcdef"])
-    data: Inline | None = Field(None, description="small inline data, in place of `dataset`")
-    algorithm: Algorithm = "auto"
-    hyperparameters: Hyperparameters = Hyperparameters()
-    warm_start: str | None = Field(None, description="a model reference whose weights to go on from")
-    promote: Promote = "if_better"
-    metadata: dict[str, Any] = Field(default_factory=dict, description="kept with the job and the card")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> "TrainBody":
-        if self.dataset is not None and self.data is not None:
-            raise ValueError("send either dataset or data, not both")
-        if len(orjson.dumps(self.metadata)) > _MAX_METADATA:
-            raise ValueError(f"metadata is larger than {_MAX_METADATA} bytes")
-        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +32,7 @@ async def accept(
 ) -> tuple[Job, bool] | Planned:
     """Carry out `POST …/train` or `…/retrain`: the job and whether it is new, or with `dry_run` only the plan."""
     check_name(model)
-    said, dataset_id = await _read(request, services)
+    said, dataset_id = await read(request, services)
     key = request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= 255:
         raise Invalid(Problem(message="Idempotency-Key has 1 to 255 characters", location="header"))
@@ -119,7 +84,11 @@ def _plan(
         algorithm, given = _like(source.card, said, given)
     checked = Hyperparameters.model_validate(given)
     plan.check(algorithm, checked, [each.label for each in dataset.classes])
-    shape = plan.Shape(rows=dataset.rows, features=_features(dataset, services.settings.max_categories), classes=len(dataset.classes))
+    shape = plan.Shape(
+        rows=dataset.rows,
+        features=_features(dataset, services.settings.max_categories),
+        classes=len(dataset.classes),
+    )
     most = services.settings.max_parameters
     candidate = plan.CANDIDATES[algorithm][-1]
     if (count := plan.parameters(plan.sizes(candidate, given, shape))) > most:
@@ -195,100 +164,3 @@ def _fingerprint(model: str, said: TrainBody, dataset: str | None, retrain: bool
     asked = {"model": model, "retrain": retrain, "dataset": dataset}
     fields = said.model_dump(mode="json", exclude_unset=True, exclude={"data", "dataset"})
     return hashlib.sha256(orjson.dumps([asked, fields], option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-# --- reading the request ------------------------------------------------------------------------------------------
-
-
-async def _read(request: Request, services: Services) -> tuple[TrainBody, str | None]:
-    """The fields and the dataset's id; data that came with the request is stored as a dataset."""
-    fields = _query_fields(request)
-    media_type, _ = uploads.content_type(request)
-    if media_type not in ("", "application/json"):
-        dataset = await _store(request, services)
-        return _body(fields), dataset.id
-    raw = await read_body(request, limit=services.settings.max_json_bytes, setting="max_json_bytes")
-    if media_type == "" and raw:
-        raise Unreadable(what="The body", reason="it has no Content-Type")
-    value = _json(raw)
-    if "instances" in value:
-        dataset = await _store_json(raw, request, services)
-        return _body(fields), dataset.id
-    said = _body(_merged(fields, value))
-    if said.data is None:
-        return said, said.dataset
-    dataset = await _store_json(orjson.dumps(value["data"]), request, services)
-    return said, dataset.id
-
-
-async def _store(request: Request, services: Services) -> Dataset:
-    query = request.query_params
-    dataset, _ = await uploads.ingest(
-        request,
-        services.datasets,
-        label=query.get("label"),
-        name=query.get("name"),
-        categorical=names_in(query.get("categorical")),
-    )
-    return dataset
-
-
-async def _store_json(raw: bytes, request: Request, services: Services) -> Dataset:
-    name = request.query_params.get("name")
-    dataset, _ = await anyio.to_thread.run_sync(
-        lambda: services.datasets.ingest(
-            [raw], media_type="application/json", encoding=None, label=None, name=name, categorical=()
-        )
-    )
-    return dataset
-
-
-def names_in(text: str | None) -> tuple[str, ...]:
-    """A list of names written with commas."""
-    return tuple(name for name in (text or "").split(",") if name)
-
-
-def _json(raw: bytes) -> dict[str, Any]:
-    try:
-        value = orjson.loads(raw or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise Unreadable(what="The JSON body", reason=str(error)) from error
-    if not isinstance(value, dict):
-        raise Invalid(Problem(message="the body is a JSON object", location="body"))
-    return value
-
-
-def _body(fields: Mapping[str, Any]) -> TrainBody:
-    try:
-        return TrainBody.model_validate(fields)
-    except ValidationError as error:
-        raise invalid(error.errors()) from error
-
-
-def _merged(query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-    hyperparameters = {**query.get("hyperparameters", {}), **(body.get("hyperparameters") or {})}
-    return {**query, **body, "hyperparameters": hyperparameters} if hyperparameters else {**query, **body}
-
-
-def _query_fields(request: Request) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for name, text in request.query_params.items():
-        if name in _UPLOAD_FIELDS:
-            continue
-        if name in Hyperparameters.model_fields:
-            fields.setdefault("hyperparameters", {})[name] = _value(name, text)
-        elif name in TrainBody.model_fields and name != "data":
-            fields[name] = _value(name, text)
-        else:
-            raise Invalid(Problem(message=f"there is no field {name!r}", location=f"query.{name}"))
-    return fields
-
-
-def _value(name: str, text: str) -> Any:
-    """A query parameter's text as the JSON value it stands for; `hidden_layer_sizes` is written with commas."""
-    if name == "hidden_layer_sizes" and not text.startswith("["):
-        text = f"[{text}]"
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator, Collection, Iterator
 
+import anyio
 import anyio.from_thread
 import anyio.to_thread
-import anyio
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request

@@ -1,5 +1,6 @@
 """Job, epoch and idempotency records: the only room that speaks SQL."""
 
+from app.jobs.queue import JobQueue
 from app.jobs.records import (
     Algorithm,
     EpochRecord,
@@ -19,6 +20,7 @@ __all__ = [
     "Failure",
     "Hyperparameters",
     "Job",
+    "JobQueue",
     "JobStore",
     "NewJob",
     "Progress",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from app.errors import Invalid, Problem
@@ -89,7 +90,7 @@ def resolved(candidate: Algorithm, given: Mapping[str, Any], shape: Shape) -> di
 
 def parameters(sizes: Sequence[int]) -> int:
     """The number of weights and biases of a network with these layer sizes."""
-    return sum((fan_in + 1) * fan_out for fan_in, fan_out in zip(sizes, sizes[1:], strict=False))
+    return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
 
 
 def sizes(candidate: Algorithm, given: Mapping[str, Any], shape: Shape) -> tuple[int, ...]:

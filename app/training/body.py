@@ -1,18 +1,17 @@
 """The body of a job, as it runs in a Dask worker: data, training, judgement, a published version."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from app.errors import NeuronaError, Superseded, TrainingDiverged
-from app.jobs import Failure, Job, plan
-from app.jobs.store import timestamp, utc_now
-from app.settings import Settings
+from app.errors import Superseded, TrainingDiverged
+from app.jobs import Job, plan
+from app.jobs.times import timestamp, utc_now
 from app.training.card import compose
 from app.training.checkpoints import Finished
+from app.training.failure import failure_of
 from app.training.journal import Effort, Journal, Paused
 from app.training.material import Material, prepare
 from app.training.promotion import Verdict, decide
@@ -26,12 +25,11 @@ from core.warm_start import carry_over
 _YIELD_FLOPS = 4e9  # work between two looks at the database: about a fifth of a second on one core
 
 
-def run_job(build: Callable[[Settings], Workplace], settings: Settings, job_id: str, attempt: int) -> str:
+def run_job(place: Workplace, job_id: str, attempt: int) -> str:
     """Train a claimed job and bring it to its end, unless another attempt has taken it over.
 
     Returns: the state reached, "superseded" or "paused".
     """
-    place = build(settings)
     try:
         job = place.jobs.get(job_id)
         return Run(place=place, job=job, attempt=attempt, warnings=[]).run()
@@ -42,8 +40,6 @@ def run_job(build: Callable[[Settings], Workplace], settings: Settings, job_id: 
         return "paused"
     except Exception as error:
         return _fail(place, job_id, attempt, error)
-    finally:
-        place.jobs.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +180,9 @@ def _places(old: tuple[Any, ...], new: tuple[Any, ...]) -> list[int | None]:
 
 
 def _fail(place: Workplace, job_id: str, attempt: int, error: Exception) -> str:
-    failure = explain(error)
+    if isinstance(error, Diverged):
+        error = TrainingDiverged(loss=error.loss, epoch=error.epoch, learning_rate=error.learning_rate)
+    failure = failure_of(error)
     try:
         place.jobs.finish(job_id, attempt, "failed", error=failure)
     except Superseded:
@@ -193,17 +191,3 @@ def _fail(place: Workplace, job_id: str, attempt: int, error: Exception) -> str:
     if failure.code == "internal_error":
         raise error  # the trainer logs it with its traceback
     return "failed"
-
-
-def explain(error: Exception) -> Failure:
-    """An exception as the job's record tells it: what went wrong, and no server path or stack."""
-    if isinstance(error, Diverged):
-        error = TrainingDiverged(loss=error.loss, epoch=error.epoch, learning_rate=error.learning_rate)
-    if isinstance(error, MemoryError):
-        message = "the machine had not enough memory for this job; use fewer rows or smaller layers"
-        return Failure(code="out_of_memory", message=message)
-    if isinstance(error, NeuronaError):
-        return Failure(code=error.code, message=str(error))
-    return Failure(
-        code="internal_error", message=f"an unexpected {type(error).__name__}; see the server's log"
-    )

@@ -74,4 +74,3 @@ def _software() -> dict[str, str]:
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
-

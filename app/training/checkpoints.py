@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from app.storage.folder import remove_tree, write_atomic
-from core.network import Dense, Params
 from core.arrays import Array
+from core.network import Dense, Params
 
 
 @dataclass(frozen=True, kw_only=True)

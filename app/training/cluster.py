@@ -1,7 +1,9 @@
 """The Dask cluster that jobs run on: one inside this machine, or the user's own."""
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import dask
 from distributed import Client, LocalCluster
@@ -36,6 +38,12 @@ def open_cluster(address: str | None, *, workers: int, threads: int) -> Iterator
             Client(cluster, security=security, set_as_default=False) as client,
         ):
             yield client
+
+
+def call(path: str, *arguments: Any) -> Any:
+    """Call the function at `module:name`: imported here, in the worker, and not by who submits the call."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)(*arguments)
 
 
 def _settings(threads: int) -> dict[str, object]:

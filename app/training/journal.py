@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app.errors import TimedOut
-from app.jobs import EpochRecord, JobStore, Progress
+from app.jobs import EpochRecord, JobQueue, Progress
 from app.training.checkpoints import Checkpoint, Checkpoints, Finished
 from core import training
 from core.arrays import Array
@@ -43,7 +43,7 @@ class Effort:
 class Journal:
     """Keeps the record of one attempt. Every write can raise Superseded: then the attempt is over."""
 
-    jobs: JobStore
+    jobs: JobQueue
     checkpoints: Checkpoints
     job_id: str
     attempt: int

@@ -10,10 +10,10 @@ from app.datasets.store import OpenDataset
 from app.errors import Invalid, Problem
 from app.jobs.plan import VALIDATION_FRACTION, Label, Shape, name_of
 from core import encoding
+from core.arrays import Array
 from core.class_weights import class_weights
 from core.encoding import Codes, Encoding, RawColumns
 from core.splitting import stratified_split
-from core.arrays import Array
 from core.training import Examples
 
 

@@ -1,20 +1,21 @@
-"""The trainer: takes queued jobs from the database and sees each to its end on the Dask cluster."""
+"""The trainer: takes queued jobs from the database and sees each to its end on the Dask cluster.
+
+It keeps records and watches; what a job needs (arrays, Arrow, the repository) is loaded by the workers alone.
+"""
 
 import logging
 import secrets
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from app.errors import NeuronaError, StorageFailed, WorkerLost
-from app.jobs import Failure
+from app.jobs import Failure, JobQueue
 from app.settings import Settings
-from app.training.body import explain, run_job
-from app.training.cluster import open_cluster
-from app.training.workplace import Workplace
+from app.training.cluster import call, open_cluster
+from app.training.failure import failure_of
 
 log = logging.getLogger("neurona.trainer")
 
@@ -28,15 +29,15 @@ class Trainer:
     """One active trainer a database; a second one waits until the first has been silent for some seconds."""
 
     settings: Settings
-    build: Callable[[Settings], Workplace]
+    jobs: JobQueue
+    body: str  # "module:function", called in the worker with (settings, job id, attempt)
     stop: threading.Event
     owner: str = field(default_factory=lambda: secrets.token_hex(8))
     _running: dict[Future[str], tuple[str, int]] = field(default_factory=dict)
 
     def run(self) -> None:
         """Work until `stop` is set; then give every running job back with a checkpoint."""
-        place = self.build(self.settings)
-        place.jobs.prepare()
+        self.jobs.prepare()
         settings = self.settings
         with open_cluster(
             settings.dask_address, workers=settings.trainer_workers, threads=settings.trainer_threads
@@ -45,61 +46,60 @@ class Trainer:
             active = False
             while not self.stop.wait(_LOOK_SECONDS):
                 try:
-                    active = self._turn(place, client, active)
+                    active = self._turn(client, active)
                 except StorageFailed as error:
                     log.warning("trainer waits: %s", error)
                     self.stop.wait(1.0)
-            self._give_back(place)
-        place.jobs.close()
+            self._give_back()
+        self.jobs.close()
 
-    def _turn(self, place: Workplace, client: Client, active: bool) -> bool:
-        if not place.jobs.hold_lease("trainer", self.owner, _LEASE_SECONDS):
+    def _turn(self, client: Client, active: bool) -> bool:
+        if not self.jobs.hold_lease("trainer", self.owner, _LEASE_SECONDS):
             self._running.clear()
             return False
         if not active:
-            back = place.jobs.requeue_running()
+            back = self.jobs.requeue_running()
             log.info("trainer active, %d jobs taken over", back)
-        self._collect(place)
-        while len(self._running) < self.settings.trainer_workers and (claimed := place.jobs.claim()):
+        self._collect()
+        while len(self._running) < self.settings.trainer_workers and (claimed := self.jobs.claim()):
             job, attempt = claimed
             log.info("job %s: attempt %d begins", job.id, attempt)
             future = client.submit(
-                run_job, self.build, self.settings, job.id, attempt, key=f"job-{job.id}-{attempt}", pure=False
+                call, self.body, self.settings, job.id, attempt, key=f"job-{job.id}-{attempt}", pure=False
             )
             self._running[future] = (job.id, attempt)
         return True
 
-    def _collect(self, place: Workplace) -> None:
+    def _collect(self) -> None:
         """See to the jobs whose Dask task has ended."""
         for future in [each for each in self._running if each.done()]:
             job_id, attempt = self._running.pop(future)
             error = future.exception() if future.status == "error" else None
             if isinstance(error, KilledWorker) or future.status in ("cancelled", "lost"):
-                self._lost(place, job_id, attempt)
+                self._lost(job_id, attempt)
             elif error is not None:
                 log.error("job %s: attempt %d broke", job_id, attempt, exc_info=error)
-                self._broke(place, job_id, attempt, error)
+                self._broke(job_id, attempt, error)
             else:
                 log.info("job %s: attempt %d %s", job_id, attempt, future.result())
 
-    def _lost(self, place: Workplace, job_id: str, attempt: int) -> None:
+    def _lost(self, job_id: str, attempt: int) -> None:
         most = self.settings.max_attempts
         failure = WorkerLost(times=most)
         log.warning("job %s: the worker of attempt %d died", job_id, attempt)
-        place.jobs.lose(job_id, attempt, most=most, failure=Failure(code=failure.code, message=str(failure)))
+        self.jobs.lose(job_id, attempt, most=most, failure=Failure(code=failure.code, message=str(failure)))
 
-    def _broke(self, place: Workplace, job_id: str, attempt: int, error: BaseException) -> None:
-        failure = explain(error if isinstance(error, Exception) else RuntimeError(str(error)))
+    def _broke(self, job_id: str, attempt: int, error: BaseException) -> None:
         try:
-            place.jobs.finish(job_id, attempt, "failed", error=failure)
+            self.jobs.finish(job_id, attempt, "failed", error=failure_of(error))
         except NeuronaError:
             return  # the body had already brought the job to its end
 
-    def _give_back(self, place: Workplace) -> None:
+    def _give_back(self) -> None:
         if not self._running:
             return
         try:
-            place.jobs.request_pause()
+            self.jobs.request_pause()
         except StorageFailed as error:
             log.warning("jobs could not be paused, they go on from their last checkpoint: %s", error)
             return

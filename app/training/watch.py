@@ -63,7 +63,7 @@ class TrainerWatch:
         while not self._stop.is_set():
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.PIPE, env=self._environment, start_new_session=True
-            )  # noqa: S603 — our own command line
+            )
             if self._stop.is_set():
                 _end(self._process)
             code = self._process.wait()

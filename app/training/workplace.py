@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.datasets.store import DatasetStore
-from app.jobs import JobStore
+from app.jobs import JobQueue
 from app.repository.repository import Repository
 from app.settings import Settings
 from app.training.checkpoints import Checkpoints
@@ -14,7 +14,7 @@ class Workplace:
     """The rooms that the trainer and a job's body share with the web side."""
 
     settings: Settings
-    jobs: JobStore
+    jobs: JobQueue
     datasets: DatasetStore
     repository: Repository
     checkpoints: Checkpoints

@@ -9,7 +9,7 @@ from app.errors import DatasetInUse
 from app.http import uploads
 from app.http.routes.dependencies import Cursor, Limit, Rooms
 from app.http.routes.examples import CONFLICT, DATA_BODY, NOT_FOUND, PROBLEMS, DatasetAnswer
-from app.http.training_requests import names_in
+from app.http.training_body import names_in
 
 router = APIRouter(tags=["datasets"])
 

@@ -216,5 +216,8 @@ HISTORY_CSV: dict[str, Any] = {
 }
 EVENTS: dict[str, Any] = {
     "schema": {"type": "string"},
-    "example": 'event: epoch\ndata: {"sequence":1,"train_loss":0.71}\nid: 1\n\nevent: state\ndata: {"state":"succeeded"}\n\n',
+    "example": (
+        'event: epoch\ndata: {"sequence":1,"train_loss":0.71}\nid: 1\n\n'
+        'event: state\ndata: {"state":"succeeded"}\n\n'
+    ),
 }

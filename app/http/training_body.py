@@ -1,0 +1,143 @@
+"""What a request to train says: read from its body and its URL, with data that came along stored as a dataset."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import anyio.to_thread
+import orjson
+from pydantic import Field, ValidationError, model_validator
+from starlette.requests import Request
+
+from app.datasets.store import Dataset
+from app.errors import Invalid, Problem, Unreadable
+from app.http import uploads
+from app.http.bodies import read_body
+from app.http.errors import invalid
+from app.http.services import Services
+from app.jobs import Algorithm, Hyperparameters, Promote
+from app.jobs.records import Record
+
+_UPLOAD_FIELDS = {"label", "name", "categorical", "dry_run"}
+_MAX_METADATA = 16 * 1024
+
+
+class Inline(Record):
+    """Small labelled data inside a JSON body."""
+
+    instances: list[Any]
+    labels: list[Any]
+    feature_names: list[str] | None = None
+
+
+class TrainBody(Record):
+    """What to train on and how. Only data is needed; everything else has a default."""
+
+    dataset: str | None = Field(None, description="id of a stored dataset", examples=["ds_0123456789abcdef"])
+    data: Inline | None = Field(None, description="small inline data, in place of `dataset`")
+    algorithm: Algorithm = "auto"
+    hyperparameters: Hyperparameters = Hyperparameters()
+    warm_start: str | None = Field(None, description="a model reference whose weights to go on from")
+    promote: Promote = "if_better"
+    metadata: dict[str, Any] = Field(default_factory=dict, description="kept with the job and the card")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "TrainBody":
+        if self.dataset is not None and self.data is not None:
+            raise ValueError("send either dataset or data, not both")
+        if len(orjson.dumps(self.metadata)) > _MAX_METADATA:
+            raise ValueError(f"metadata is larger than {_MAX_METADATA} bytes")
+        return self
+
+
+async def read(request: Request, services: Services) -> tuple[TrainBody, str | None]:
+    """The fields and the dataset's id; data that came with the request is stored as a dataset."""
+    fields = _query_fields(request)
+    media_type, _ = uploads.content_type(request)
+    if media_type not in ("", "application/json"):
+        dataset = await _store(request, services)
+        return _body(fields), dataset.id
+    raw = await read_body(request, limit=services.settings.max_json_bytes, setting="max_json_bytes")
+    if media_type == "" and raw:
+        raise Unreadable(what="The body", reason="it has no Content-Type")
+    value = _json(raw)
+    if "instances" in value:
+        dataset = await _store_json(raw, request, services)
+        return _body(fields), dataset.id
+    said = _body(_merged(fields, value))
+    if said.data is None:
+        return said, said.dataset
+    dataset = await _store_json(orjson.dumps(value["data"]), request, services)
+    return said, dataset.id
+
+
+async def _store(request: Request, services: Services) -> Dataset:
+    query = request.query_params
+    dataset, _ = await uploads.ingest(
+        request,
+        services.datasets,
+        label=query.get("label"),
+        name=query.get("name"),
+        categorical=names_in(query.get("categorical")),
+    )
+    return dataset
+
+
+async def _store_json(raw: bytes, request: Request, services: Services) -> Dataset:
+    name = request.query_params.get("name")
+    dataset, _ = await anyio.to_thread.run_sync(
+        lambda: services.datasets.ingest(
+            [raw], media_type="application/json", encoding=None, label=None, name=name, categorical=()
+        )
+    )
+    return dataset
+
+
+def names_in(text: str | None) -> tuple[str, ...]:
+    """A list of names written with commas."""
+    return tuple(name for name in (text or "").split(",") if name)
+
+
+def _json(raw: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(raw or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise Unreadable(what="The JSON body", reason=str(error)) from error
+    if not isinstance(value, dict):
+        raise Invalid(Problem(message="the body is a JSON object", location="body"))
+    return value
+
+
+def _body(fields: Mapping[str, Any]) -> TrainBody:
+    try:
+        return TrainBody.model_validate(fields)
+    except ValidationError as error:
+        raise invalid(error.errors()) from error
+
+
+def _merged(query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    hyperparameters = {**query.get("hyperparameters", {}), **(body.get("hyperparameters") or {})}
+    return {**query, **body, "hyperparameters": hyperparameters} if hyperparameters else {**query, **body}
+
+
+def _query_fields(request: Request) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, text in request.query_params.items():
+        if name in _UPLOAD_FIELDS:
+            continue
+        if name in Hyperparameters.model_fields:
+            fields.setdefault("hyperparameters", {})[name] = _value(name, text)
+        elif name in TrainBody.model_fields and name != "data":
+            fields[name] = _value(name, text)
+        else:
+            raise Invalid(Problem(message=f"there is no field {name!r}", location=f"query.{name}"))
+    return fields
+
+
+def _value(name: str, text: str) -> Any:
+    """A query parameter's text as the JSON value it stands for; `hidden_layer_sizes` is written with commas."""
+    if name == "hidden_layer_sizes" and not text.startswith("["):
+        text = f"[{text}]"
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text

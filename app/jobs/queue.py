@@ -1,0 +1,162 @@
+"""The job records as the training side writes them: claimed, written by one attempt at a time, finished."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Update, func, insert, select, update
+
+from app.errors import Superseded
+from app.jobs.database import connect, create_tables, reading, writing
+from app.jobs.leases import take_lease
+from app.jobs.records import EpochRecord, Failure, Job, Progress, State
+from app.jobs.rows import last_sequence, read_job
+from app.jobs.tables import epochs, jobs
+from app.jobs.times import timestamp, utc_now
+
+
+class JobQueue:
+    """Jobs to be trained, on SQLite or PostgreSQL.
+
+    A job is written by one attempt at a time: every write of a running job names its attempt, and one that is no
+    longer the newest, or whose job has ended, is refused with `Superseded`.
+    """
+
+    def __init__(self, url: str, *, now: Callable[[], datetime] = utc_now) -> None:
+        self._engine: Engine = connect(url)
+        self._now = now
+
+    def prepare(self) -> None:
+        """Make the tables that are missing."""
+        create_tables(self._engine)
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._engine.dispose()
+
+    def get(self, job_id: str) -> Job:
+        """One job. Raises: JobNotFound."""
+        with reading(self._engine) as connection:
+            return read_job(connection, job_id)
+
+    def hold_lease(self, name: str, owner: str, seconds: float) -> bool:
+        """Take or keep the right to act as `name` for some seconds; False while another owner holds it."""
+        with writing(self._engine) as connection:
+            return take_lease(connection, name, owner, self._now().timestamp(), seconds)
+
+    def claim(self) -> tuple[Job, int] | None:
+        """The oldest queued job, now running under a higher attempt; None if nothing waits."""
+        with writing(self._engine) as connection:
+            query = select(jobs.c.id).where(jobs.c.state == "queued").order_by(jobs.c.number).limit(1)
+            job_id = connection.execute(query.with_for_update(skip_locked=True)).scalar()
+            if job_id is None:
+                return None
+            connection.execute(
+                update(jobs)
+                .where(jobs.c.id == job_id)
+                .values(
+                    state="running",
+                    attempt=jobs.c.attempt + 1,
+                    pause=False,
+                    started_at=func.coalesce(jobs.c.started_at, self._stamp()),
+                )
+            )
+            job = read_job(connection, job_id)
+            return job, job.attempt
+
+    def requeue_running(self) -> int:
+        """Put every running job back in the queue: for a trainer that begins and so knows that nobody runs them."""
+        with writing(self._engine) as connection:
+            back = (
+                update(jobs)
+                .where(jobs.c.state == "running")
+                .values(state="queued", attempt=jobs.c.attempt + 1)
+            )
+            return connection.execute(back).rowcount
+
+    def request_pause(self) -> None:
+        """Ask every running job to write a checkpoint and give itself back."""
+        with writing(self._engine) as connection:
+            connection.execute(update(jobs).where(jobs.c.state == "running").values(pause=True))
+
+    def record(
+        self, job_id: str, attempt: int, new: Sequence[EpochRecord] = (), progress: Progress | None = None
+    ) -> bool:
+        """Write epochs and progress; True if the job is asked to pause.
+
+        Epochs already there are left as they are: a resumed run repeats them to the bit.
+        Raises: Superseded.
+        """
+        values: dict[str, Any] = {"progress": progress.model_dump()} if progress else {"attempt": attempt}
+        with writing(self._engine) as connection:
+            self._fenced(connection, job_id, attempt, values)
+            if new:
+                last = last_sequence(connection, job_id)
+                fresh = [{"job": job_id, **row.model_dump()} for row in new if row.sequence > last]
+                if fresh:
+                    connection.execute(insert(epochs), fresh)
+            return bool(connection.execute(select(jobs.c.pause).where(jobs.c.id == job_id)).scalar_one())
+
+    def begin_publishing(self, job_id: str, attempt: int) -> None:
+        """Pass the point after which a job can no longer be cancelled. Raises: Superseded."""
+        with writing(self._engine) as connection:
+            self._fenced(connection, job_id, attempt, {"publishing": True})
+
+    def finish(
+        self,
+        job_id: str,
+        attempt: int,
+        state: State,
+        *,
+        hyperparameters: dict[str, Any] | None = None,
+        metrics: dict[str, Any] | None = None,
+        promoted: bool | None = None,
+        error: Failure | None = None,
+        warnings: Sequence[str] = (),
+    ) -> None:
+        """Bring a running job to its final state. Raises: Superseded."""
+        values: dict[str, Any] = {
+            "state": state,
+            "finished_at": self._stamp(),
+            "metrics": metrics,
+            "promoted": promoted,
+            "error": error.model_dump() if error else None,
+        }
+        if hyperparameters is not None:
+            values["hyperparameters"] = hyperparameters
+        with writing(self._engine) as connection:
+            job = read_job(connection, job_id)
+            values["warnings"] = [*job.warnings, *(text for text in warnings if text not in job.warnings)]
+            if state == "succeeded":
+                values["progress"] = {**job.progress.model_dump(), "fraction": 1.0, "eta_seconds": 0.0}
+            self._fenced(connection, job_id, attempt, values)
+
+    def release(self, job_id: str, attempt: int) -> None:
+        """Give a paused job back to the queue. Raises: Superseded."""
+        with writing(self._engine) as connection:
+            self._fenced(connection, job_id, attempt, {"state": "queued", "pause": False})
+
+    def lose(self, job_id: str, attempt: int, *, most: int, failure: Failure) -> None:
+        """Note that a worker died under the job: back in the queue, or failed once `most` have died."""
+        with writing(self._engine) as connection:
+            lost = connection.execute(
+                select(jobs.c.losses).where(jobs.c.id == job_id, jobs.c.attempt == attempt)
+            ).scalar()
+            if lost is None:
+                return
+            ended = {"state": "failed", "error": failure.model_dump(), "finished_at": self._stamp()}
+            values = ended if lost + 1 >= most else {"state": "queued"}
+            connection.execute(
+                _of_attempt(job_id, attempt).values(losses=lost + 1, attempt=jobs.c.attempt + 1, **values)
+            )
+
+    def _stamp(self) -> str:
+        return timestamp(self._now())
+
+    def _fenced(self, connection: Connection, job_id: str, attempt: int, values: dict[str, Any]) -> None:
+        if not connection.execute(_of_attempt(job_id, attempt).values(**values)).rowcount:
+            raise Superseded(id=job_id, attempt=attempt)
+
+
+def _of_attempt(job_id: str, attempt: int) -> Update:
+    return update(jobs).where(jobs.c.id == job_id, jobs.c.attempt == attempt, jobs.c.state == "running")

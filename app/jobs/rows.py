@@ -1,0 +1,35 @@
+"""Rows of the database as records."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, select
+
+from app.errors import JobNotFound
+from app.jobs.records import EpochRecord, Job
+from app.jobs.tables import epochs, jobs
+
+
+def read_job(connection: Connection, job_id: str) -> Job:
+    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).first()
+    if row is None:
+        raise JobNotFound(id=job_id)
+    return to_job(row)
+
+
+def to_job(row: Row[Any]) -> Job:
+    return Job.model_validate(
+        {name: value for name, value in row._mapping.items() if name in Job.model_fields}
+    )
+
+
+def read_epochs(connection: Connection, job_id: str, after: int, limit: int | None) -> list[EpochRecord]:
+    query: Select[Any] = (
+        select(epochs).where(epochs.c.job == job_id, epochs.c.sequence > after).order_by(epochs.c.sequence)
+    )
+    rows = connection.execute(query.limit(limit)).mappings()
+    return [EpochRecord(**{k: v for k, v in row.items() if k != "job"}) for row in rows]
+
+
+def last_sequence(connection: Connection, job_id: str) -> int:
+    query = select(func.coalesce(func.max(epochs.c.sequence), 0)).where(epochs.c.job == job_id)
+    return int(connection.execute(query).scalar_one())
