@@ -1,0 +1,141 @@
+"""Arrow streams: columns by name and of the right type; what a stream claims is checked before it is decoded."""
+
+import struct
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from app.errors import TooLarge, Unreadable
+from app.http.wire.arrow_messages import batches
+from core.encoding import transform_matrix
+
+ARROW = "application/vnd.apache.arrow.stream"
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.float16(), pa.float32(), pa.int8(), pa.uint16(), pa.int64(), pa.uint64(), pa.null()]
+)
+def test_numbers_of_every_type_are_read_and_nulls_are_missing(numeric, read, arrow, kind):
+    b = [None, None, None] if pa.types.is_null(kind) else [1, None, 3]
+    oracle = np.array(
+        [[1, np.nan], [2, np.nan], [3, np.nan]] if b[0] is None else [[1, 1], [2, np.nan], [3, 3]]
+    )
+    body = arrow({"b": pa.array(b, kind), "a": [1, 2, 3]})
+    np.testing.assert_array_equal(read(numeric, body, ARROW).features, transform_matrix(numeric, oracle))
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string()), pa.null()]
+)
+def test_text_of_every_type_is_a_category(table, read, instances, arrow, kind):
+    colours = [None] * 3 if pa.types.is_null(kind) else ["green", None, "mauve"]
+    body = arrow({"new": [True, None, False], "colour": pa.array(colours, kind), "size": [1.0, 2.0, 3.0]})
+    rows = [
+        [size, colour, new] for size, colour, new in zip([1, 2, 3], colours, [True, None, False], strict=True)
+    ]
+    np.testing.assert_array_equal(read(table, body, ARROW).features, read(table, instances(rows)).features)
+
+
+@pytest.mark.parametrize(
+    ("columns", "column", "message"),
+    [
+        ({"a": [1.0]}, "b", "column 'b': the column is missing"),
+        (
+            {"a": [1.0], "b": [1.0], "c": [1.0]},
+            "c",
+            "column 'c': no such column; the model's columns are 'a', 'b'",
+        ),
+        ({"a": [1.0], "b": ["x"]}, "b", "column 'b': expected numbers, got Arrow type string"),
+        ({"a": [1.0], "b": [True]}, "b", "column 'b': expected numbers, got Arrow type bool"),
+        ({"a": [1.0], "b": [[1.0]]}, "b", "column 'b': expected numbers, got Arrow type list"),
+        (
+            {"a": [1.0, 2.0, np.inf], "b": [1, 2, 3]},
+            "a",
+            "row 2, column 'a': expected a finite number, got inf",
+        ),
+    ],
+)
+def test_columns_that_are_not_the_models_are_named(numeric, problems, arrow, columns, column, message):
+    (problem,) = problems(numeric, arrow(columns), ARROW)
+    assert problem.column == column
+    assert problem.message.startswith(message)
+
+
+def test_a_column_given_twice_is_refused(numeric, problems):
+    made = pa.Table.from_arrays([pa.array([1.0])] * 3, names=["a", "b", "a"])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, made.schema) as stream:
+        stream.write_table(made)
+    (problem,) = problems(numeric, sink.getvalue().to_pybytes(), ARROW)
+    assert problem.message == "column 'a': the column is there twice"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"colour": [1, 2]}, "column 'colour': expected strings, got Arrow type int64"),
+        ({"colour": [True, False]}, "column 'colour': expected strings, got Arrow type bool"),
+        ({"new": [1, 0]}, "column 'new': expected booleans, got Arrow type int64"),
+        ({"new": ["true", "yes"]}, "row 1, column 'new': expected true or false, got the string 'yes'"),
+        ({"at": [1.0, 2.0]}, "column 'at': expected lists of 2 numbers, got Arrow type double"),
+        ({"at": [["x"], ["y"]]}, "column 'at': expected lists of 2 numbers, got Arrow type list"),
+        ({"at": [[1.0, 2.0], [3.0]]}, "row 1, column 'at': expected 2 numbers, got 1"),
+    ],
+)
+def test_a_wrong_column_of_a_mixed_model_is_named(mixed, problems, arrow, changed, message):
+    columns = {"size": [1, 2], "colour": ["red", "green"], "new": [True, None], "at": [[1.0, 2.0], None]}
+    (problem,) = problems(mixed, arrow(columns | changed), ARROW)
+    assert problem.message.startswith(message)
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4"])
+def test_compressed_buffers_are_refused_before_they_fill_the_memory(numeric, problems, arrow, compression):
+    body = arrow({"a": np.zeros(40), "b": np.zeros(40)}, compression)
+    (problem,) = problems(numeric, body, ARROW)
+    assert problem.message.startswith("compressed Arrow buffers are not read")
+
+
+def test_a_compressed_dictionary_is_refused_too(table, problems, arrow):
+    colours = pa.array(["red", "green"] * 9).dictionary_encode()
+    columns = {
+        "size": pa.array([None] * 18, pa.null()),
+        "colour": colours,
+        "new": pa.array([None] * 18, pa.null()),
+    }
+    (problem,) = problems(table, arrow(columns, "zstd"), ARROW)
+    assert problem.message.startswith("compressed Arrow buffers are not read")
+
+
+def test_the_headers_say_what_pyarrow_later_decodes(arrow):
+    columns = {"a": np.arange(7.0), "c": pa.array(list("xyxyxyz")).dictionary_encode()}
+    assert list(batches(arrow(columns))) == [(0, False), (2, False), (2, False), (2, False), (1, False)]
+    assert all(compressed for _, compressed in batches(arrow(columns, "zstd")))
+
+
+def test_a_batch_that_claims_a_billion_rows_is_refused_by_its_claim(numeric, read, arrow):
+    body = arrow({"a": pa.array([None, None], pa.null()), "b": pa.array([None, None], pa.null())})
+    claim = body.replace(struct.pack("<q", 2), struct.pack("<q", 10**9))
+    with pytest.raises(TooLarge, match="1000000000 rows"):
+        read(numeric, claim, ARROW)
+
+
+@pytest.mark.parametrize("size", [0, 3, 50, 300, -20])
+def test_a_stream_that_is_cut_short_is_unreadable(numeric, read, arrow, size):
+    body = arrow({"a": [1.0, 2.0], "b": [1.0, 2.0]})[:size]
+    with pytest.raises(Unreadable, match="The Arrow body could not be read"):
+        read(numeric, body, ARROW)
+
+
+def test_text_that_is_not_utf8_is_unreadable(table, read, arrow):
+    body = arrow({"size": [1.0], "colour": ["red!"], "new": [True]}).replace(b"red!", b"red\xff")
+    with pytest.raises(Unreadable, match=r"UTF-?8"):
+        read(table, body, ARROW)
+
+
+def test_offsets_that_point_outside_are_unreadable(table, read, arrow):
+    body = arrow({"size": [1.0], "colour": ["abcdefghijk"], "new": [True]})
+    before, offsets, after = body.rpartition(struct.pack("<ii", 0, 11))
+    assert offsets
+    with pytest.raises(Unreadable):
+        read(table, before + struct.pack("<ii", 0, 1 << 30) + after, ARROW)
