@@ -128,7 +128,7 @@ def cells_of(field: Field, cells: Sequence[Any], start: int) -> Cells:
         raise _bad_cell(field, start + fault.row, cells[fault.row]) from fault
 
 
-class _Unfit(Exception):  # noqa: N818 - never leaves this file
+class _Unfit(Exception):
     def __init__(self, row: int) -> None:
         super().__init__()
         self.row = row

@@ -1,6 +1,7 @@
 """The second pass: `rows.arrow`, the one file that a dataset is, whose bytes depend on its content alone."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import IOBase
@@ -113,6 +114,8 @@ def write_rows(draft: Path, final: Path, layout: Layout, places: list[Array | No
             for batch in rechunked(batches, layout.batch_rows):
                 arrays = [_replaced(c, p) for c, p in zip(batch.columns, places, strict=True)]
                 writer.write_batch(pa.record_batch(arrays, schema=schema))
+        file.flush()
+        os.fsync(file.fileno())
         return sink.sha.hexdigest()
 
 

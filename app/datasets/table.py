@@ -77,7 +77,7 @@ class Source(Protocol):
         ...
 
 
-class BadCell(Exception):  # noqa: N818 - it becomes an Invalid
+class BadCell(Exception):
     """A cell that cannot be taken; becomes an Invalid once its place is known."""
 
     def __init__(self, message: str, *, row: int, column: str, location: str | None = None) -> None:

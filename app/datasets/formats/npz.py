@@ -22,11 +22,10 @@ from app.datasets.table import (
     check_categorical,
     text_of,
 )
+from app.datasets.vector_types import vector_dtype
 from app.errors import Invalid, Problem, Unreadable
 
 _BLOCK_BYTES = 4 << 20
-_KEPT = {"uint8", "float32", "float64"}
-_WHOLE = "biu"
 
 
 class NpzSource:
@@ -87,15 +86,6 @@ def _field(x: Member, categorical: frozenset[str]) -> Field:
         return Field(name="x0", dtype="float32" if x.dtype.name in ("float32", "float16") else "float64")
     width = math.prod(x.shape[1:])
     return Field(name="x", kind=Kind.VECTOR, dtype=vector_dtype(x.dtype), width=width)
-
-
-def vector_dtype(dtype: "np.dtype[np.generic]") -> str:
-    """The dtype that a vector of these numbers is stored in, which holds all of them (but beyond 53 bits)."""
-    if dtype.name in _KEPT:
-        return dtype.name
-    if dtype.kind == "b":
-        return "uint8"
-    return "float32" if dtype.itemsize <= 2 else "float64"
 
 
 def _check_labels(x: Member, y: Member) -> None:

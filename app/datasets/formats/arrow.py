@@ -1,0 +1,55 @@
+"""Arrow streams and files, through the memory map; a file is read as the stream that it contains."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import ipc
+
+from app.datasets.formats.arrow_messages import check_messages
+from app.datasets.formats.columnar import ColumnarSource
+from app.datasets.formats.reading import reading
+from app.datasets.table import Options
+from app.errors import Unreadable
+
+_STREAM, _FILE = "The Arrow stream", "The Arrow file"
+_MAGIC = 8  # bytes of magic and padding before the stream inside a file
+_END = b"\xff\xff\xff\xff\0\0\0\0"
+
+
+def stream_source(path: Path, options: Options) -> ColumnarSource:
+    """An Arrow stream as a source. Raises Unreadable (also if it has no end marker), Invalid, TooLarge."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - len(_END)))
+        if file.read() != _END:
+            raise Unreadable(what=_STREAM, reason="it has no end marker; was it cut off?")
+    return _source(_STREAM, path, 0, options)
+
+
+def file_source(path: Path, options: Options) -> ColumnarSource:
+    """An Arrow file (Feather version 2) as a source. Raises Unreadable, Invalid, TooLarge."""
+    with reading(_FILE), pa.memory_map(str(path)) as file:
+        batches = ipc.open_file(file).num_record_batches
+    return _source(_FILE, path, _MAGIC, options, expected=batches)
+
+
+def _source(
+    what: str, path: Path, offset: int, options: Options, *, expected: int | None = None
+) -> ColumnarSource:
+    with reading(what):
+        found = check_messages(_from(path, offset))
+        schema = ipc.open_stream(_from(path, offset)).schema
+    if expected is not None and found != expected:
+        raise Unreadable(what=what, reason=f"its footer tells of {expected} batches, and {found} are there")
+
+    def batches(_: list[str]) -> Iterator[Any]:
+        yield from ipc.open_stream(_from(path, offset))
+
+    return ColumnarSource(what, schema, batches, options)
+
+
+def _from(path: Path, offset: int) -> Any:
+    source = pa.memory_map(str(path))
+    source.seek(offset)
+    return source
