@@ -298,13 +298,13 @@ def test_memory_stays_the_same_over_many_swaps(published, ticks, later):
             ticks.now += 1
             later.run()
 
-    swap(30)
+    swap(12)
     gc.collect()
     tracemalloc.start()
-    swap(30)
+    swap(12)
     gc.collect()
     before = tracemalloc.get_traced_memory()[0]
-    swap(150)
+    swap(60)
     gc.collect()
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()

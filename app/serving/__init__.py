@@ -1,0 +1,1 @@
+"""One room under every prediction route."""

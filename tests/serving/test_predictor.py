@@ -1,0 +1,229 @@
+"""Claims about predictions and explanations, against mpmath, scikit-learn and sums that must come out."""
+
+from dataclasses import replace
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.neural_network import MLPClassifier
+
+from app.errors import Invalid, ModelBroken, ModelNotFound, TooLarge
+from app.repository.cache import ModelCache
+from app.repository.model import Model
+from app.serving import predictor as predictors
+from app.serving.predictor import Predictor, by_column, encode, predict_encoded, top_k, warm
+from core import encoding, network
+
+
+def exact_probabilities(model, encoded):
+    """softmax(logits / temperature) with 50 digits."""
+    with mpmath.workdps(50):
+        a = mpmath.matrix(encoded.tolist())
+        for i, layer in enumerate(model.parameters):
+            if i:
+                a = a.apply(lambda z: max(z, 0))
+            a = a * mpmath.matrix(layer.weight.tolist())
+            for row in range(a.rows):
+                for column in range(a.cols):
+                    a[row, column] += mpmath.mpf(float(layer.bias[column]))
+        e = (a / mpmath.mpf(model.temperature)).apply(mpmath.exp)
+        return np.array(
+            [
+                [float(e[i, j] / sum(e[i, k] for k in range(e.cols))) for j in range(e.cols)]
+                for i in range(e.rows)
+            ]
+        )
+
+
+@pytest.mark.parametrize("hidden", [(), (8,), (6, 5)])
+@pytest.mark.parametrize(("dtype", "temperature"), [(np.float32, 1), (np.float32, 0.5), (np.float64, 3)])
+def test_probabilities_are_the_softmax_of_logits_over_temperature(
+    make_model, mixed_rows, hidden, dtype, temperature
+):
+    model = make_model(hidden, dtype=dtype, temperature=temperature)
+    prediction = predict_encoded(model, encode(model, mixed_rows))
+    expected = exact_probabilities(model, encode(model, mixed_rows))
+    assert prediction.probabilities.dtype == np.float32
+    assert np.allclose(prediction.probabilities, expected, rtol=1e-4, atol=1e-6)
+    assert np.array_equal(prediction.winners, expected.argmax(axis=1))
+    assert prediction.labels == [model.classes[i] for i in expected.argmax(axis=1)]
+    assert (prediction.model, prediction.version, prediction.classes) == ("iris", 1, ("a", "b", "c"))
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_a_network_of_scikit_learn_answers_alike(predictor):
+    rng = np.random.default_rng(3)
+    x, labels = rng.normal(4, 3, size=(120, 5)), rng.integers(0, 3, 120)
+    fitted = encoding.fit({f"x{i}": x[:, i] for i in range(5)})
+    theirs = MLPClassifier((9, 6), max_iter=20, random_state=0)
+    theirs.fit(encoding.transform_matrix(fitted, x), labels)
+    ours = Model(
+        name="mlp",
+        version=1,
+        parameters=tuple(map(network.Dense, theirs.coefs_, theirs.intercepts_)),
+        encoding=fitted,
+        classes=(0, 1, 2),
+    )
+    expected = theirs.predict_proba(encoding.transform_matrix(fitted, x))
+    assert np.allclose(predictor.predict(ours, x).probabilities, expected, atol=1e-5)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    rows=st.lists(
+        st.lists(st.floats(width=32, allow_infinity=False), min_size=3, max_size=3), min_size=1, max_size=5
+    ),
+    temperature=st.floats(0.01, 100),
+)
+def test_probabilities_are_finite_and_sum_to_one_for_any_numbers(make_model, predictor, rows, temperature):
+    model = make_model(inputs=3, temperature=temperature)
+    probabilities = predictor.predict(model, np.array(rows, np.float32)).probabilities
+    assert np.isfinite(probabilities).all()
+    assert np.allclose(probabilities.sum(axis=1, dtype=np.float64), 1, atol=1e-6)
+
+
+def test_a_plain_matrix_and_the_same_columns_by_name_give_the_same(make_model, predictor):
+    model = make_model(inputs=4)
+    x = np.random.default_rng(0).normal(size=(6, 4))
+    columns = {f"x{i}": x[:, i] for i in range(4)}
+    by_matrix, by_name = predictor.predict(model, x), predictor.predict(model, columns)
+    assert np.allclose(by_matrix.probabilities, by_name.probabilities, atol=1e-6)
+
+
+def test_no_rows_give_no_answers(make_model, predictor):
+    none = {
+        "length": np.empty(0),
+        "side": encoding.Codes(np.empty(0, np.int32), ()),
+        "picture": np.empty((0, 4)),
+    }
+    for model, rows in ((make_model(), none), (make_model(inputs=4), np.empty((0, 4)))):
+        prediction, explanation = predictor.explain(model, rows)
+        assert prediction.probabilities.shape == (0, 3)
+        assert prediction.labels == []
+        assert top_k(prediction, 2).classes.shape == (0, 2)
+        assert all(len(shares) == 0 for shares in explanation.contributions.values())
+
+
+def test_arguments_are_left_as_they_were(make_model, predictor):
+    model = make_model(inputs=4, temperature=2.0)
+    x = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    x.flags.writeable = False
+    encoded = encode(model, x)
+    before = encoded.copy()
+    first = predict_encoded(model, encoded)
+    assert np.array_equal(encoded, before)
+    assert np.array_equal(predictor.predict(model, x).probabilities, first.probabilities)
+
+
+def test_rows_that_do_not_fit_the_schema_are_invalid(make_model, predictor):
+    with pytest.raises(Invalid, match="'side' is missing"):
+        predictor.predict(make_model(), {"length": np.ones(1)})
+    with pytest.raises(Invalid, match="categorical or mixed"):
+        predictor.predict(make_model(), np.ones((1, 3)))
+    with pytest.raises(Invalid, match=r"\(rows, 4\)"):
+        predictor.predict(make_model(inputs=4), np.ones((2, 3)))
+
+
+def test_a_row_beyond_what_the_numbers_can_hold_is_named(make_model):
+    steep = network.Dense(np.full((3, 3), 1e3, np.float32), np.zeros(3, np.float32))
+    model = replace(make_model((), inputs=3), parameters=(steep,))
+    encoded = np.zeros((4, 3), np.float32)
+    encoded[2] = 3e38
+    with pytest.raises(Invalid) as caught:
+        predict_encoded(model, encoded)
+    assert [(problem.row, problem.location) for problem in caught.value.problems] == [(2, "instances[2]")]
+
+
+def test_a_model_whose_average_answer_is_no_number_is_broken_and_any_other_is_warmed(make_model):
+    model = make_model((4,), inputs=3)
+    warm(model)
+    huge = tuple(network.Dense(layer.weight, np.full_like(layer.bias, 3e38)) for layer in model.parameters)
+    with pytest.raises(ModelBroken, match="average row"):
+        warm(replace(model, parameters=huge))
+
+
+@given(st.data())
+def test_the_top_classes_are_those_of_a_stable_sort(data):
+    rows = data.draw(
+        st.lists(st.lists(st.sampled_from([0.0, 0.25, 0.5]), min_size=4, max_size=4), max_size=4)
+    )
+    k = data.draw(st.integers(1, 6))
+    prediction = predictors.Prediction(
+        model="m",
+        version=1,
+        classes=("a", "b", "c", "d"),
+        probabilities=np.array(rows, np.float32).reshape(-1, 4),
+        winners=np.zeros(len(rows), int),
+    )
+    top = top_k(prediction, k)
+    assert top.classes.tolist() == [sorted(range(4), key=lambda i: -row[i])[:k] for row in rows]
+    assert top.probabilities.tolist() == [sorted(row, reverse=True)[:k] for row in rows]
+
+
+def test_no_top_classes_cannot_be_asked_for(make_model, mixed_rows, predictor):
+    with pytest.raises(Invalid, match="top_k"):
+        top_k(predictor.predict(make_model(), mixed_rows), 0)
+
+
+@pytest.mark.parametrize("hidden", [(), (8,), (6, 5)])
+def test_contributions_of_all_columns_sum_to_the_rise_of_the_winning_logit(
+    make_model, mixed_rows, predictor, hidden
+):
+    model = make_model(hidden, dtype=np.float64, temperature=2.0)
+    prediction, explanation = predictor.explain(model, mixed_rows)
+    encoded = encode(model, mixed_rows)
+    logits = network.logits(model.parameters, encoded)
+    average = network.logits(model.parameters, np.zeros((1, encoded.shape[1])))[0]
+    rise = logits[np.arange(9), prediction.winners] - average[prediction.winners]
+    shares = explanation.contributions
+    assert list(shares) == ["length", "side", "picture"]
+    assert [shares[name].shape for name in shares] == [(9,), (9,), (9, 4)]
+    total = shares["length"] + shares["side"] + shares["picture"].sum(axis=1)
+    assert np.allclose(total, rise, atol=1e-6)
+    assert np.array_equal(explanation.winners, prediction.winners)
+
+
+def test_in_softmax_regression_a_column_contributes_its_weight_times_its_distance_from_the_mean(
+    make_model, predictor
+):
+    model = make_model((), inputs=4)
+    x = np.random.default_rng(1).normal(3, 2, size=(5, 4))
+    prediction, explanation = predictor.explain(model, x)
+    weight = model.parameters[0].weight
+    for i, column in enumerate(model.encoding.columns):
+        expected = (x[:, i] - column.mean) / column.scale * weight[i, prediction.winners]
+        assert np.allclose(explanation.contributions[column.name], expected, atol=1e-5)
+
+
+def test_gathering_by_column_keeps_every_share(make_model, mixed_rows, predictor):
+    model = make_model()
+    prediction = predictor.predict(model, mixed_rows)
+    shares = predictor.contributions(model, encode(model, mixed_rows), prediction.winners)
+    gathered = sum(part.reshape(9, -1).sum(axis=1) for part in by_column(model, shares).values())
+    assert np.allclose(gathered, shares.sum(axis=1))
+
+
+def test_more_rows_than_may_be_explained_are_too_large(make_model, mixed_rows, predictor, repository):
+    model = make_model(inputs=2)
+    predictor.explain(model, np.zeros((20, 2)))
+    with pytest.raises(TooLarge, match=r"21 rows .* limit of 20 rows \(max_explain_rows\)"):
+        predictor.explain(model, np.zeros((21, 2)))
+    strict = Predictor(ModelCache(repository, 1), max_explain_rows=8)
+    with pytest.raises(TooLarge, match="9 rows"):
+        strict.explain(make_model(), mixed_rows)
+
+
+def test_models_come_from_the_cache(make_model, predictor, repository):
+    model = make_model(inputs=3)
+    repository.publish(model)
+    repository.set_alias("iris", "production", 1)
+    assert predictor.model_at_hand("iris") is None
+    loaded = predictor.model("iris")
+    assert predictor.model_at_hand("iris") is loaded
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    expected = predictor.predict(model, x).probabilities
+    assert np.array_equal(predictor.predict(loaded, x).probabilities, expected)
+    with pytest.raises(ModelNotFound):
+        predictor.model("nobody")
