@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import QueuePool
 
 from app.errors import StorageFailed
@@ -64,9 +64,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        raise StorageFailed(what="use its database", reason=str(error.orig).strip()) from error
+    except (IntegrityError, ProgrammingError, DataError):
+        raise  # our own mistake or a race, not the database's condition
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise StorageFailed(what="reach its database", reason="the connection was lost") from error
-        raise
+        raise StorageFailed(what="use its database", reason=str(error.orig).strip()) from error

@@ -44,6 +44,12 @@ class JobQueue:
         with writing(self._engine) as connection:
             return take_lease(connection, name, owner, self._now().timestamp(), seconds)
 
+    def waiting(self) -> bool:
+        """Whether a job is queued: a look that writes nothing."""
+        query = select(jobs.c.id).where(jobs.c.state == "queued").limit(1)
+        with reading(self._engine) as connection:
+            return connection.execute(query).first() is not None
+
     def claim(self) -> tuple[Job, int] | None:
         """The oldest queued job, now running under a higher attempt; None if nothing waits."""
         with writing(self._engine) as connection:

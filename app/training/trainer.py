@@ -6,6 +6,8 @@ It keeps records and watches; what a job needs (arrays, Arrow, the repository) i
 import logging
 import secrets
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from distributed import Client, Future
@@ -20,7 +22,8 @@ from app.training.failure import failure_of
 log = logging.getLogger("neurona.trainer")
 
 _LOOK_SECONDS = 0.1  # between two looks for new jobs
-_LEASE_SECONDS = 5.0
+_LEASE_SECONDS = 6.0
+_RENEW_SECONDS = 2.0  # a renewal is a write to disk, so not at every look
 _PAUSE_SECONDS = 5.0  # that running jobs get to write a checkpoint at shutdown
 
 
@@ -33,7 +36,10 @@ class Trainer:
     body: str  # "module:function", called in the worker with (settings, job id, attempt)
     stop: threading.Event
     owner: str = field(default_factory=lambda: secrets.token_hex(8))
+    clock: Callable[[], float] = time.monotonic
     _running: dict[Future[str], tuple[str, int]] = field(default_factory=dict)
+    _active: bool = False
+    _renewed: float = float("-inf")
 
     def run(self) -> None:
         """Work until `stop` is set; then give every running job back with a checkpoint."""
@@ -43,32 +49,39 @@ class Trainer:
             settings.dask_address, workers=settings.trainer_workers, threads=settings.trainer_threads
         ) as client:
             log.info("trainer ready")
-            active = False
             while not self.stop.wait(_LOOK_SECONDS):
                 try:
-                    active = self._turn(client, active)
+                    self._turn(client)
                 except StorageFailed as error:
                     log.warning("trainer waits: %s", error)
                     self.stop.wait(1.0)
             self._give_back()
         self.jobs.close()
 
-    def _turn(self, client: Client, active: bool) -> bool:
-        if not self.jobs.hold_lease("trainer", self.owner, _LEASE_SECONDS):
+    def _turn(self, client: Client) -> None:
+        if not self._hold_lease():
             self._running.clear()
-            return False
-        if not active:
-            back = self.jobs.requeue_running()
-            log.info("trainer active, %d jobs taken over", back)
+            return
         self._collect()
-        while len(self._running) < self.settings.trainer_workers and (claimed := self.jobs.claim()):
+        free = self.settings.trainer_workers - len(self._running)
+        while free > 0 and self.jobs.waiting() and (claimed := self.jobs.claim()):
             job, attempt = claimed
             log.info("job %s: attempt %d begins", job.id, attempt)
-            future = client.submit(
-                call, self.body, self.settings, job.id, attempt, key=f"job-{job.id}-{attempt}", pure=False
-            )
+            key = f"job-{job.id}-{attempt}"
+            future = client.submit(call, self.body, self.settings, job.id, attempt, key=key, pure=False)
             self._running[future] = (job.id, attempt)
-        return True
+            free -= 1
+
+    def _hold_lease(self) -> bool:
+        """Whether this trainer is the active one. Becoming it, it takes over what the one before left running."""
+        if self.clock() - self._renewed < _RENEW_SECONDS:
+            return self._active
+        self._renewed = self.clock()
+        held = self.jobs.hold_lease("trainer", self.owner, _LEASE_SECONDS)
+        if held and not self._active:
+            log.info("trainer active, %d jobs taken over", self.jobs.requeue_running())
+        self._active = held
+        return held
 
     def _collect(self) -> None:
         """See to the jobs whose Dask task has ended."""

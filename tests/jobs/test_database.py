@@ -1,0 +1,44 @@
+"""A database that is locked, gone or not one is told in a sentence, and works again when it is back."""
+
+import sqlite3
+
+import pytest
+
+from app.errors import StorageFailed
+from app.jobs import JobStore
+from app.jobs import database as databases
+
+
+def test_a_missing_folder_is_a_clear_error(tmp_path):
+    store = JobStore(f"sqlite:///{tmp_path / 'missing' / 'neurona.db'}")
+    with pytest.raises(StorageFailed, match="unable to open"):
+        store.prepare()
+    store.close()
+
+
+def test_a_file_that_is_no_database_is_a_clear_error(tmp_path):
+    (tmp_path / "neurona.db").write_bytes(b"not a database" * 100)
+    store = JobStore(f"sqlite:///{tmp_path / 'neurona.db'}")
+    with pytest.raises(StorageFailed, match="not a database"):
+        store.prepare()
+    store.close()
+
+
+def test_a_locked_database_is_an_error_and_then_works_again(tmp_path, monkeypatch, new_job):
+    monkeypatch.setattr(databases, "_BUSY_SECONDS", 0.05)
+    store = JobStore(f"sqlite:///{tmp_path / 'neurona.db'}")
+    store.prepare()
+    other = sqlite3.connect(tmp_path / "neurona.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageFailed, match="locked"):
+        store.submit(new_job())
+    other.execute("ROLLBACK")
+    other.close()
+    assert store.submit(new_job())[0].version == 1
+    store.close()
+
+
+def test_commits_survive_a_power_cut_by_the_settings_that_sqlite_asks_for(store):
+    with databases.reading(store._engine) as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2

@@ -1,0 +1,65 @@
+"""A request comes to a plan: candidates, hyperparameters in full, memory."""
+
+import pytest
+
+from app.errors import Invalid
+from app.jobs import Hyperparameters, plan
+
+SHAPE = plan.Shape(rows=1797, features=64, classes=10)
+
+
+def test_auto_tries_both_and_the_others_only_themselves():
+    assert plan.CANDIDATES["auto"] == ("softmax_regression", "relu_network")
+    assert plan.CANDIDATES["relu_network"] == ("relu_network",)
+
+
+def test_softmax_regression_is_the_network_without_hidden_layers():
+    assert plan.spec("softmax_regression", {}, SHAPE).hidden_layer_sizes == ()
+    assert plan.sizes("softmax_regression", {}, SHAPE) == (64, 10)
+    assert plan.sizes("relu_network", {"hidden_layer_sizes": [32, 16]}, SHAPE) == (64, 32, 16, 10)
+
+
+def test_what_was_said_is_what_is_shown():
+    said = {
+        "learning_rate": 0.5,
+        "batch_size": "full",
+        "patience": None,
+        "class_weight": "balanced",
+        "seed": 7,
+    }
+    shown = plan.resolved("relu_network", said, SHAPE)
+    assert {name: shown[name] for name in said} == said
+    assert plan.spec("relu_network", said, SHAPE).batch_size is None
+
+
+def test_every_hyperparameter_of_the_contract_is_shown_resolved():
+    assert set(plan.resolved("relu_network", {}, SHAPE)) == set(Hyperparameters.model_fields)
+
+
+def test_the_weights_of_784_128_10_are_counted_right():
+    assert plan.parameters((784, 128, 10)) == 784 * 128 + 128 + 128 * 10 + 10
+
+
+def test_memory_grows_with_the_rows():
+    more = plan.Shape(rows=10 * SHAPE.rows, features=64, classes=10)
+    assert plan.memory_bytes("relu_network", {}, more) > plan.memory_bytes("relu_network", {}, SHAPE)
+    assert plan.memory_bytes("relu_network", {}, more) > 4 * 17970 * 64
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "said", "place"),
+    [
+        ("softmax_regression", {"hidden_layer_sizes": [8]}, "hidden_layer_sizes"),
+        ("relu_network", {"hidden_layer_sizes": []}, "hidden_layer_sizes"),
+        ("auto", {"class_weight": {"nobody": 2.0}}, "class_weight"),
+    ],
+)
+def test_what_cannot_go_together_is_refused_with_its_field(algorithm, said, place):
+    with pytest.raises(Invalid, match=place) as refused:
+        plan.check(algorithm, Hyperparameters(**said), ["a", "b"])
+    assert refused.value.problems[0].location == f"hyperparameters.{place}"
+
+
+def test_class_weights_name_labels_as_json_does():
+    plan.check("auto", Hyperparameters(class_weight={"true": 2.0, "false": 1.0}), [True, False])
+    plan.check("auto", Hyperparameters(class_weight={"3": 2.0}), [3, 4])

@@ -1,0 +1,176 @@
+"""A job is written by one attempt at a time, and its record has no gap and no double."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.errors import Superseded
+from app.jobs import EpochRecord, Failure, JobQueue, JobStore, NewJob, Progress
+
+
+def epoch(sequence: int, loss: float = 0.5) -> EpochRecord:
+    return EpochRecord(
+        sequence=sequence,
+        candidate="relu_network",
+        epoch=sequence,
+        train_loss=loss,
+        validation_loss=loss,
+        validation_accuracy=0.9,
+        learning_rate=0.001,
+        seconds=sequence / 10,
+    )
+
+
+def test_jobs_are_claimed_in_the_order_they_came(store, queue, new_job):
+    ids = [store.submit(new_job())[0].id for _ in range(3)]
+    assert [queue.claim()[0].id for _ in range(3)] == ids
+    assert queue.claim() is None
+    assert not queue.waiting()
+
+
+def test_a_claimed_job_runs_under_its_first_attempt(store, queue, new_job):
+    store.submit(new_job())
+    assert queue.waiting()
+    job, attempt = queue.claim()
+    assert (job.state, attempt) == ("running", 1)
+    assert job.started_at is not None
+
+
+def test_epochs_are_kept_in_order_and_repeats_change_nothing(store, queue, new_job):
+    store.submit(new_job())
+    job, attempt = queue.claim()
+    queue.record(job.id, attempt, [epoch(1), epoch(2)])
+    queue.record(job.id, attempt, [epoch(2, loss=9.0), epoch(3)])
+    assert [each.sequence for each in store.history(job.id)] == [1, 2, 3]
+    assert store.history(job.id)[1].train_loss == 0.5
+    assert [each.sequence for each in store.history(job.id, after=2)] == [3]
+    assert store.last_sequence(job.id) == 3
+
+
+def test_a_taken_over_job_refuses_every_write_of_the_old_attempt(store, queue, new_job):
+    store.submit(new_job())
+    job, old = queue.claim()
+    assert queue.requeue_running() == 1
+    _, new = queue.claim()
+    assert new > old
+    for write in (
+        lambda: queue.record(job.id, old, [epoch(1)]),
+        lambda: queue.begin_publishing(job.id, old),
+        lambda: queue.finish(job.id, old, "succeeded"),
+        lambda: queue.release(job.id, old),
+    ):
+        with pytest.raises(Superseded):
+            write()
+    assert store.history(job.id) == []
+    assert store.get(job.id).state == "running"
+
+
+def test_a_cancelled_job_refuses_its_trainer(store, queue, new_job):
+    store.submit(new_job())
+    job, attempt = queue.claim()
+    store.cancel(job.id)
+    with pytest.raises(Superseded):
+        queue.record(job.id, attempt, [epoch(1)])
+    assert store.get(job.id).state == "cancelled"
+
+
+def test_a_finished_job_keeps_its_result(store, queue, new_job):
+    store.submit(new_job(warnings=["w1"]))
+    job, attempt = queue.claim()
+    queue.record(job.id, attempt, progress=Progress(epoch=3, max_epochs=10, fraction=0.3, eta_seconds=4.0))
+    queue.finish(
+        job.id, attempt, "succeeded", metrics={"accuracy": 1.0}, promoted=True, warnings=["w1", "w2"]
+    )
+    done = store.get(job.id)
+    assert (done.state, done.promoted, done.metrics, done.warnings) == (
+        "succeeded",
+        True,
+        {"accuracy": 1.0},
+        ["w1", "w2"],
+    )
+    assert (done.progress.fraction, done.progress.eta_seconds, done.progress.epoch) == (1.0, 0.0, 3)
+    with pytest.raises(Superseded):
+        queue.finish(job.id, attempt, "failed")
+
+
+def test_a_pause_is_seen_at_the_next_write_and_the_job_returns_to_the_queue(store, queue, new_job):
+    store.submit(new_job())
+    job, attempt = queue.claim()
+    assert queue.record(job.id, attempt) is False
+    queue.request_pause()
+    assert queue.record(job.id, attempt) is True
+    queue.release(job.id, attempt)
+    assert store.get(job.id).state == "queued"
+    _, later = queue.claim()
+    assert later == attempt + 1
+    assert queue.record(job.id, later) is False
+
+
+def test_a_job_that_loses_its_worker_too_often_fails_with_the_reason(store, queue, new_job):
+    store.submit(new_job())
+    failure = Failure(code="worker_lost", message="died 3 times")
+    for _ in range(2):
+        job, attempt = queue.claim()
+        queue.lose(job.id, attempt, most=3, failure=failure)
+        assert store.get(job.id).state == "queued"
+    job, attempt = queue.claim()
+    queue.lose(job.id, attempt, most=3, failure=failure)
+    ended = store.get(job.id)
+    assert (ended.state, ended.error) == ("failed", failure)
+    assert ended.finished_at is not None
+
+
+def test_a_loss_reported_for_an_old_attempt_changes_nothing(store, queue, new_job):
+    store.submit(new_job())
+    job, old = queue.claim()
+    queue.requeue_running()
+    queue.claim()
+    queue.lose(job.id, old, most=1, failure=Failure(code="x", message="y"))
+    assert store.get(job.id).state == "running"
+
+
+def test_one_owner_holds_the_lease_until_it_expires(queue, clock):
+    assert queue.hold_lease("trainer", "a", 5)
+    assert not queue.hold_lease("trainer", "b", 5)
+    clock.forward(3)
+    assert queue.hold_lease("trainer", "a", 5)
+    clock.forward(4)
+    assert not queue.hold_lease("trainer", "b", 5)
+    clock.forward(2)
+    assert queue.hold_lease("trainer", "b", 5)
+    assert not queue.hold_lease("trainer", "a", 5)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    moves=st.lists(st.sampled_from(["claim", "record", "lose", "pause", "takeover", "cancel"]), max_size=25)
+)
+def test_whatever_happens_history_is_whole_and_final_states_stay(moves, tmp_path_factory):
+    url = f"sqlite:///{tmp_path_factory.mktemp('jobs') / 'neurona.db'}"
+    store, queue = JobStore(url), JobQueue(url)
+    store.prepare()
+    job_id = store.submit(NewJob(model="m", dataset="d"))[0].id
+    attempt, final = 0, None
+    for move in moves:
+        if move == "claim" and (claimed := queue.claim()):
+            assert claimed[1] > attempt
+            attempt = claimed[1]
+        elif move == "takeover":
+            queue.requeue_running()
+        elif move == "cancel" and final is None:
+            final = store.cancel(job_id).state
+        elif move == "lose":
+            queue.lose(job_id, attempt, most=99, failure=Failure(code="x", message="y"))
+        elif move in ("record", "pause"):
+            try:
+                queue.record(job_id, attempt, [epoch(store.last_sequence(job_id) + 1)])
+                assert store.get(job_id).state == "running"
+                if move == "pause":
+                    queue.release(job_id, attempt)
+            except Superseded:
+                assert store.get(job_id).state != "running" or store.get(job_id).attempt != attempt
+        assert final is None or store.get(job_id).state == final
+    sequences = [each.sequence for each in store.history(job_id)]
+    assert sequences == list(range(1, len(sequences) + 1))
+    store.close()
+    queue.close()

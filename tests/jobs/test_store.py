@@ -1,0 +1,151 @@
+"""Jobs are accepted once, numbered once, listed newest first, and cancelled until they end."""
+
+import threading
+
+import pytest
+
+from app.errors import Busy, Invalid, JobFinished, JobNotFound, KeyReused
+
+
+def test_a_submitted_job_is_queued_with_the_next_version_number(store, new_job):
+    first, created = store.submit(new_job())
+    second, _ = store.submit(new_job())
+    other, _ = store.submit(new_job(model="digits"))
+    assert created
+    assert (first.state, first.version, second.version, other.version) == ("queued", 1, 2, 1)
+    assert first.created_at == "2026-01-01T00:00:00.000Z"
+
+
+def test_versions_begin_above_the_floor_that_the_repository_gives(store, new_job):
+    assert store.submit(new_job(), version_floor=7)[0].version == 8
+    assert store.submit(new_job(), version_floor=3)[0].version == 9
+
+
+def test_two_stores_on_one_database_never_give_a_version_twice(store, url, new_job):
+    versions: list[int] = []
+
+    def submit() -> None:
+        from app.jobs import JobStore
+
+        other = JobStore(url)
+        versions.extend(other.submit(new_job())[0].version for _ in range(10))
+        other.close()
+
+    threads = [threading.Thread(target=submit) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(versions) == list(range(1, 41))
+
+
+def test_the_same_key_and_request_give_the_same_job(store, new_job):
+    job, _ = store.submit(new_job(), key="k", fingerprint="a")
+    again, created = store.submit(new_job(), key="k", fingerprint="a")
+    assert (again.id, created) == (job.id, False)
+    assert store.recall("k", "a").id == job.id
+
+
+def test_the_same_key_with_another_request_is_refused(store, new_job):
+    job, _ = store.submit(new_job(), key="k", fingerprint="a")
+    with pytest.raises(KeyReused, match=job.id):
+        store.submit(new_job(), key="k", fingerprint="b")
+    with pytest.raises(KeyReused):
+        store.recall("k", "b")
+
+
+def test_a_key_is_forgotten_after_its_lifetime(store, clock, new_job):
+    job, _ = store.submit(new_job(), key="k", fingerprint="a")
+    clock.forward(24 * 3600 + 1)
+    later, created = store.submit(new_job(), key="k", fingerprint="b")
+    assert created
+    assert later.id != job.id
+
+
+def test_concurrent_requests_with_one_key_make_one_job(store, url, new_job):
+    from app.jobs import JobStore
+
+    made: list[tuple[str, bool]] = []
+    barrier = threading.Barrier(6)
+
+    def submit() -> None:
+        other = JobStore(url)
+        barrier.wait()
+        job, created = other.submit(new_job(), key="k", fingerprint="a")
+        made.append((job.id, created))
+        other.close()
+
+    threads = [threading.Thread(target=submit) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({job for job, _ in made}) == 1
+    assert sum(created for _, created in made) == 1
+
+
+def test_a_full_queue_refuses_with_a_time_to_come_back(store, new_job):
+    store.submit(new_job(), max_queued=1)
+    with pytest.raises(Busy) as refused:
+        store.submit(new_job(), max_queued=1)
+    assert refused.value.retry_after > 0
+    assert store.last_version("iris") == 1
+
+
+def test_pages_run_from_the_newest_to_the_oldest_without_gap_or_double(store, new_job):
+    made = [store.submit(new_job())[0].id for _ in range(7)]
+    seen, cursor = [], None
+    while True:
+        page, cursor = store.page(limit=3, cursor=cursor)
+        seen += [job.id for job in page]
+        if cursor is None:
+            break
+    assert seen == made[::-1]
+
+
+def test_pages_are_filtered_by_model_and_state(store, queue, new_job):
+    store.submit(new_job())
+    mine, _ = store.submit(new_job(model="digits"))
+    queue.claim()
+    assert [job.id for job in store.page(model="digits")[0]] == [mine.id]
+    assert [job.id for job in store.page(state="queued")[0]] == [mine.id]
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "-1", "1" * 30, "१"])
+def test_a_cursor_that_no_page_gave_is_refused(store, cursor):
+    with pytest.raises(Invalid, match="cursor"):
+        store.page(cursor=cursor)
+
+
+def test_a_queued_job_is_cancelled_at_once_and_only_once(store, queue, new_job):
+    job, _ = store.submit(new_job())
+    assert store.cancel(job.id).state == "cancelled"
+    assert store.get(job.id).finished_at is not None
+    with pytest.raises(JobFinished, match="cancelled"):
+        store.cancel(job.id)
+    assert queue.claim() is None
+
+
+def test_a_job_that_publishes_can_no_longer_be_cancelled(store, queue, new_job):
+    store.submit(new_job())
+    job, attempt = queue.claim()
+    queue.begin_publishing(job.id, attempt)
+    with pytest.raises(JobFinished, match="publish"):
+        store.cancel(job.id)
+    assert store.get(job.id).state == "running"
+
+
+def test_an_unknown_job_is_not_found(store):
+    for ask in (store.get, store.cancel, store.history):
+        with pytest.raises(JobNotFound, match="job_x"):
+            ask("job_x")
+
+
+def test_what_an_unfinished_job_needs_is_known_until_it_ends(store, queue, new_job):
+    job, _ = store.submit(new_job(warm_start="iris@3"))
+    assert store.needing_dataset(job.dataset) == job.id
+    assert store.needing_model("iris@3") == job.id
+    assert store.needing_model("iris@30") is None
+    store.cancel(job.id)
+    assert store.needing_dataset(job.dataset) is None
+    assert store.needing_model("iris@3") is None
