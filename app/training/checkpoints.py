@@ -3,12 +3,13 @@
 import io
 import json
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from app.storage.folder import remove_tree, write_atomic
+from app.storage.folder import make_folder, remove_tree, reported, write_atomic
 from core.arrays import Array
 from core.network import Dense, Params
 
@@ -43,22 +44,24 @@ class Checkpoints:
 
     def save(self, job_id: str, attempt: int, checkpoint: Checkpoint) -> None:
         """Replace the attempt's checkpoint. Raises: StorageFailed."""
-        folder = self._root / job_id
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / f"{attempt:06d}.npz", _to_bytes(checkpoint))
+        home = self._root / job_id
+        with reported("write a checkpoint"):
+            make_folder(home)
+            write_atomic(home / f"{attempt:06d}.npz", _to_bytes(checkpoint))
 
     def newest(self, job_id: str) -> Checkpoint:
         """The newest whole checkpoint of a job; the beginning, if there is none."""
         for path in sorted((self._root / job_id).glob("[0-9]*.npz"), reverse=True):
             try:
                 return _from_bytes(path.read_bytes())
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
                 continue
         return Checkpoint()
 
     def discard(self, job_id: str) -> None:
         """Forget a job that has reached a final state."""
-        remove_tree(self._root / job_id)
+        with suppress(OSError):  # what is left over is only space
+            remove_tree(self._root / job_id)
 
 
 def _to_bytes(checkpoint: Checkpoint) -> bytes:

@@ -1,0 +1,75 @@
+"""A place to train in: rooms of its own for every test, and jobs run in this process."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.bootstrap import build_workplace
+from app.jobs import Job, JobStore, NewJob
+from app.settings import Settings
+from app.training.body import run_job
+from app.training.workplace import Workplace
+
+IRIS = Path(__file__).parents[2] / "examples" / "data" / "iris.csv"
+
+
+@dataclass
+class Bench:
+    """The rooms of both sides, and short ways to use them."""
+
+    place: Workplace
+    store: JobStore
+
+    def submit(self, **fields: object) -> Job:
+        given = fields.pop("given", {"max_epochs": 12, "hidden_layer_sizes": [8]})
+        algorithm = fields.pop("algorithm", "auto")
+        if algorithm == "softmax_regression":
+            given = {k: v for k, v in given.items() if k != "hidden_layer_sizes"}
+        fields.setdefault("dataset", self.iris())
+        return self.store.submit(NewJob(model="iris", given=given, algorithm=algorithm, **fields))[0]
+
+    def iris(self) -> str:
+        with IRIS.open("rb") as file:
+            return self.place.datasets.ingest([file.read()], media_type="text/csv")[0].id
+
+    def run(self) -> str:
+        job, attempt = self.place.jobs.claim()
+        return run_job(self.place, job.id, attempt)
+
+    def train(self, **fields: object) -> Job:
+        job = self.submit(**fields)
+        self.run()
+        return self.store.get(job.id)
+
+    def weights(self, version: int) -> bytes:
+        return self.place.repository.weights("iris", version).read_bytes()
+
+    def history(self, job: Job) -> list[dict[str, object]]:
+        return [each.model_dump(exclude={"seconds"}) for each in self.store.history(job.id)]
+
+
+@pytest.fixture
+def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    made: list[Bench] = []
+
+    def make(**settings: object) -> Bench:
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        chosen = Settings(data=folder / "data", models=folder / "models", trainer=False, **settings)
+        chosen.data.mkdir()
+        bench = Bench(place=build_workplace(chosen), store=JobStore(chosen.database))
+        bench.store.prepare()
+        made.append(bench)
+        return bench
+
+    yield make
+    for bench in made:
+        bench.store.close()
+        bench.place.jobs.close()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench()

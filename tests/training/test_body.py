@@ -1,0 +1,187 @@
+"""A job's body ends in a published version, and what disturbs it changes no bit of that."""
+
+import pytest
+
+from app.training import journal
+
+SOFTMAX = {"algorithm": "softmax_regression"}
+
+
+class Killed(BaseException):
+    """Stands for a process that dies: nothing catches it."""
+
+
+def test_a_job_ends_in_a_version_in_production_with_a_card(bench):
+    job = bench.train()
+    assert (job.state, job.error, job.promoted) == ("succeeded", None, True)
+    assert job.metrics["accuracy"] >= 0.8
+    assert job.progress.fraction == 1.0
+    assert bench.place.repository.resolve("iris") == ("iris", 1)
+    card = bench.place.repository.card("iris", 1)
+    assert card["lineage"]["job"] == job.id
+    assert card["lineage"]["dataset"] == job.dataset
+    assert card["algorithm"] in ("softmax_regression", "relu_network")
+    assert card["rows"] == {"train": 135, "validation": 15}
+    assert [each["algorithm"] for each in card["candidates"]] == ["softmax_regression", "relu_network"]
+    assert card["metrics"]["log_loss"] == pytest.approx(min(job.metrics["log_loss"], 9))
+
+
+def test_auto_publishes_the_candidate_with_the_lower_validation_log_loss(bench):
+    job = bench.train()
+    card = bench.place.repository.card("iris", 1)
+    best = min(card["candidates"], key=lambda each: each["validation_log_loss"])
+    assert card["algorithm"] == best["algorithm"]
+    by_candidate = {}
+    for each in bench.store.history(job.id):
+        by_candidate.setdefault(each.candidate, []).append(each.validation_loss)
+    for each in card["candidates"]:
+        assert each["validation_log_loss"] == min(by_candidate[each["algorithm"]])
+
+
+def test_history_numbers_epochs_without_gap_over_both_candidates(bench):
+    job = bench.train()
+    history = bench.store.history(job.id)
+    assert [each.sequence for each in history] == list(range(1, len(history) + 1))
+    assert [each.seconds for each in history] == sorted(each.seconds for each in history)
+    for candidate in ("softmax_regression", "relu_network"):
+        epochs = [each.epoch for each in history if each.candidate == candidate]
+        assert epochs == list(range(1, len(epochs) + 1))
+
+
+@pytest.mark.parametrize("deaths", [1, 2, 5])
+def test_a_run_killed_anywhere_ends_in_the_same_bits(make_bench, monkeypatch, deaths):
+    undisturbed, disturbed = make_bench(), make_bench(checkpoint_seconds=1e-9)
+    job = undisturbed.train()
+    monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
+    second = disturbed.submit()
+    total = len(undisturbed.history(job))
+    for death in range(deaths):
+        writes = 0
+        real = disturbed.place.jobs.record
+
+        def record(*arguments, real=real, stop=1 + total * (death + 1) // (deaths + 1) // 2):
+            nonlocal writes
+            writes += 1
+            if writes > stop:
+                raise Killed
+            return real(*arguments)
+
+        monkeypatch.setattr(disturbed.place.jobs, "record", record)
+        with pytest.raises(Killed):
+            disturbed.run()
+        monkeypatch.setattr(disturbed.place.jobs, "record", real)
+        disturbed.place.jobs.requeue_running()
+    assert disturbed.run() == "succeeded"
+    assert disturbed.weights(1) == undisturbed.weights(1)
+    assert disturbed.history(second) == undisturbed.history(job)
+
+
+def test_a_run_killed_between_publishing_and_its_end_still_succeeds_once(make_bench, monkeypatch):
+    undisturbed, disturbed = make_bench(), make_bench()
+    undisturbed.train()
+    job = disturbed.submit()
+    real = disturbed.place.jobs.finish
+
+    def killed(*_arguments, **_fields):
+        raise Killed
+
+    monkeypatch.setattr(disturbed.place.jobs, "finish", killed)
+    with pytest.raises(Killed):
+        disturbed.run()
+    monkeypatch.setattr(disturbed.place.jobs, "finish", real)
+    disturbed.place.jobs.requeue_running()
+    assert disturbed.run() == "succeeded"
+    done = disturbed.store.get(job.id)
+    assert (done.state, done.promoted, done.version) == ("succeeded", True, 1)
+    assert disturbed.place.repository.versions("iris") == [1]
+    assert disturbed.weights(1) == undisturbed.weights(1)
+
+
+def test_a_paused_run_goes_on_to_the_same_bits(make_bench, monkeypatch):
+    undisturbed, disturbed = make_bench(), make_bench()
+    undisturbed.train()
+    monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
+    job = disturbed.submit()
+    real, count = disturbed.place.jobs.record, 0
+
+    def record(*arguments):
+        nonlocal count
+        count += 1
+        if count == 4:
+            disturbed.place.jobs.request_pause()
+        return real(*arguments)
+
+    monkeypatch.setattr(disturbed.place.jobs, "record", record)
+    assert disturbed.run() == "paused"
+    assert disturbed.store.get(job.id).state == "queued"
+    assert disturbed.run() == "succeeded"
+    assert disturbed.weights(1) == undisturbed.weights(1)
+
+
+def test_a_cancelled_run_stops_and_publishes_nothing(bench, monkeypatch):
+    monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
+    job = bench.submit()
+    real = bench.place.jobs.record
+
+    def record(*arguments):
+        if not bench.store.get(job.id).finished and bench.store.last_sequence(job.id) >= 2:
+            bench.store.cancel(job.id)
+        return real(*arguments)
+
+    monkeypatch.setattr(bench.place.jobs, "record", record)
+    assert bench.run() == "superseded"
+    assert bench.store.get(job.id).state == "cancelled"
+    assert bench.place.repository.names() == []
+
+
+def test_a_diverging_run_fails_and_says_where_and_what_to_try(bench):
+    given = {"optimizer": "gradient_descent", "learning_rate": 1e6, "hidden_layer_sizes": [8]}
+    job = bench.train(algorithm="relu_network", given=given)
+    assert (job.state, job.error.code) == ("failed", "diverged")
+    assert "epoch 1" in job.error.message
+    assert "learning rate ten times smaller" in job.error.message
+    assert bench.place.repository.names() == []
+
+
+def test_a_run_over_its_time_fails_with_the_limit(make_bench):
+    bench = make_bench(max_runtime_seconds=1e-9)
+    job = bench.train()
+    assert (job.state, job.error.code) == ("failed", "timed_out")
+
+
+def test_a_bug_in_the_body_ends_the_job_without_telling_its_insides(bench, monkeypatch):
+    monkeypatch.setattr("app.training.body.compose", lambda *_a, **_k: 1 / 0)
+    job = bench.submit()
+    with pytest.raises(ZeroDivisionError):
+        bench.run()
+    ended = bench.store.get(job.id)
+    assert (ended.state, ended.error.code) == ("failed", "internal_error")
+    assert "division" not in ended.error.message
+
+
+def test_a_missing_dataset_fails_the_job_and_says_so(bench):
+    job = bench.train(dataset="ds_00000000deadbeef")
+    assert (job.state, job.error.code) == ("failed", "dataset_not_found")
+
+
+def test_checkpoints_are_gone_once_the_job_has_ended(make_bench):
+    bench = make_bench(checkpoint_seconds=1e-9)
+    job = bench.train()
+    assert not (bench.place.settings.data / "checkpoints" / job.id).exists()
+
+
+def test_a_warm_start_on_the_same_data_begins_where_its_source_ended(bench):
+    bench.train(**SOFTMAX, given={"max_epochs": 60})
+    second = bench.train(**SOFTMAX, given={"max_epochs": 1}, warm_start="iris@1")
+    cold = bench.train(**SOFTMAX, given={"max_epochs": 1})
+    losses = {job.id: bench.store.history(job.id)[0].train_loss for job in (second, cold)}
+    assert losses[second.id] < 0.5 * losses[cold.id]
+
+
+def test_a_warm_start_from_other_layers_begins_afresh_and_says_so(bench):
+    bench.train(algorithm="relu_network")
+    job = bench.train(
+        algorithm="relu_network", given={"max_epochs": 2, "hidden_layer_sizes": [5]}, warm_start="iris@1"
+    )
+    assert job.state == "succeeded"
+    assert any("other layer sizes" in warning for warning in job.warnings)
