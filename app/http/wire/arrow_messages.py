@@ -11,6 +11,7 @@ import pyarrow as pa
 
 HEADER, DICTIONARY_DATA = 2, 1  # places of fields in their tables: Message.header, DictionaryBatch.data
 LENGTH, COMPRESSION = 0, 3  # RecordBatch.length, RecordBatch.compression
+EXPERIMENTAL = b"ARROW:experimental_compression"  # how Arrow 0.17 said it, and readers still understand
 
 
 def batches(body: bytes) -> Iterator[tuple[int, bool]]:
@@ -26,7 +27,7 @@ def batches(body: bytes) -> Iterator[tuple[int, bool]]:
             table = _child(buffer, table, DICTIONARY_DATA)
         if message.type in ("dictionary", "record batch"):
             rows = _length(buffer, table) if message.type == "record batch" else 0
-            yield rows, _field(buffer, table, COMPRESSION) != 0
+            yield rows, _field(buffer, table, COMPRESSION) != 0 or EXPERIMENTAL in buffer
 
 
 def _messages(reader: pa.ipc.MessageReader) -> Iterator[pa.ipc.Message]:

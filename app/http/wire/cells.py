@@ -20,7 +20,7 @@ NUMBERS = {float, int, NoneType}
 
 def matrix(rows: Iterable[object], count: int, encoding: Encoding, problems: Problems) -> Array:
     """(count, inputs) float64 of an all-numeric or single-vector model. null becomes NaN."""
-    assert encoding.inputs is not None  # noqa: S101 (the caller chose by it)
+    assert encoding.inputs is not None, "the caller chose this way by it"
     result = np.empty((count, encoding.inputs))
     labels = names(encoding)
     for row, cells in _rows(rows, encoding, problems):

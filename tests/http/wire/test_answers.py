@@ -54,6 +54,13 @@ def test_top_k_has_the_k_likeliest_classes_in_order_and_agrees_with_the_label(p,
         assert top[0]["label"] == label
 
 
+def test_equally_likely_classes_keep_their_order():
+    classes = tuple(f"class {number}" for number in range(100))
+    shown = answer(np.array([[0.005, 0.015] * 50], np.float32), classes=classes, top_k=50)
+    (top,) = json.loads(write(shown, None)[0])["top"]
+    assert [entry["label"] for entry in top] == list(classes[1::2])
+
+
 def test_explanations_are_by_column_with_vectors_element_by_element(mixed, numeric):
     contributions = np.arange(2 * mixed.width, dtype=np.float64).reshape(2, -1)
     shown = answer(np.full((2, 3), 1 / 3, np.float32), explanation=Explanation(mixed, contributions))

@@ -107,6 +107,14 @@ def test_a_compressed_dictionary_is_refused_too(table, problems, arrow):
     assert problem.message.startswith("compressed Arrow buffers are not read")
 
 
+def test_the_first_way_of_saying_compressed_is_noticed_too():
+    made = pa.record_batch({"a": [1.0]})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, made.schema) as stream:
+        stream.write_batch(made, custom_metadata={"ARROW:experimental_compression": "zstd"})
+    assert list(batches(sink.getvalue().to_pybytes())) == [(1, True)]
+
+
 def test_the_headers_say_what_pyarrow_later_decodes(arrow):
     columns = {"a": np.arange(7.0), "c": pa.array(list("xyxyxyz")).dictionary_encode()}
     assert list(batches(arrow(columns))) == [(0, False), (2, False), (2, False), (2, False), (1, False)]

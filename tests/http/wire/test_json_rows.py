@@ -95,6 +95,16 @@ def test_a_wrong_cell_of_a_mixed_model_is_named(mixed, problems, instances, row,
     assert problem.message == f"row 1, column {column!r}: {message}"
 
 
+def test_rows_of_unequal_lengths_are_refused_though_their_numbers_would_fill_the_matrix(
+    numeric, problems, instances
+):
+    first, second = problems(numeric, instances([[1, 2, 3], [4]]))
+    assert (first.message, second.message) == (
+        "row 0: expected 2 values, got 3",
+        "row 1: expected 2 values, got 1",
+    )
+
+
 def test_up_to_twenty_problems_are_told_at_once(numeric, problems, instances):
     assert len(problems(numeric, instances([["a", 1], ["b", None], [1, True]]))) == 3
     assert len(problems(numeric, instances([["x", "y"]] * 30))) == 20
