@@ -27,8 +27,9 @@ def class_weights(
         by_class = np.asarray(rule, np.float64)
         if by_class.shape != (classes,) or not np.isfinite(by_class).all() or (by_class < 0).any():
             raise ValueError(f"class weights must be {classes} finite numbers of at least 0, got {rule!r}")
-        by_class = by_class / max(by_class.max(), np.finfo(float).tiny)
-    weights = by_class[labels]
+    weights = np.asarray(by_class[labels])
     if not weights.any():
         raise ValueError("class weights must leave at least one row with a weight above 0")
-    return np.asarray(weights / weights.mean())
+    with np.errstate(under="ignore"):
+        weights = weights / weights.max()
+        return np.asarray(weights / weights.mean())

@@ -134,8 +134,7 @@ def empty_like(params: Params) -> Params:
 class Workspace:
     """The buffers of a forward and a backward pass over at most `rows` rows; longer batches go in pieces.
 
-    Arguments are not checked: it is for functions and loops that have done so. What it returns is
-    overwritten by its next call.
+    Arguments are not checked here. Views that it returns are overwritten by its next call.
     """
 
     def __init__(self, sizes: Sequence[int], rows: int, dtype: Float) -> None:
@@ -192,7 +191,8 @@ class Workspace:
             activations = self._activations(params, x[part])
             self.share_of_loss(activations[-1], labels[part], None, len(x))
             delta = _backward(params, activations, unused)
-            np.matmul(delta, params[0].weight.T, out=result[part])
+            with np.errstate(under="ignore"):
+                np.matmul(delta, params[0].weight.T, out=result[part])
         return result
 
     def _pieces(self, m: int) -> Iterable[slice]:
@@ -202,6 +202,7 @@ class Workspace:
         return _forward(params, x, [output[: len(x)] for output in self._outputs])
 
 
+@np.errstate(under="ignore")
 def _forward(params: Params, x: Array, outputs: Sequence[Array | None]) -> list[Array]:
     """[X, A1, A2, …, Z], each layer written into its output if there is one."""
     activations = [x]
@@ -214,6 +215,7 @@ def _forward(params: Params, x: Array, outputs: Sequence[Array | None]) -> list[
     return activations
 
 
+@np.errstate(under="ignore")
 def _backward(params: Params, activations: list[Array], gradients: Params) -> Array:
     """Write the gradients, given ∂J/∂Z as the last activation; each ∂J/∂Z_l replaces A_l. Returns ∂J/∂Z1."""
     for number in reversed(range(len(params))):
@@ -229,8 +231,8 @@ def _backward(params: Params, activations: list[Array], gradients: Params) -> Ar
 
 def _add(gradients: Params, more: Params) -> None:
     for gradient, other in zip(gradients, more, strict=True):
-        np.add(gradient.weight, other.weight, out=gradient.weight)
-        np.add(gradient.bias, other.bias, out=gradient.bias)
+        for array, addend in zip(gradient, other, strict=True):
+            np.add(array, addend, out=array)
 
 
 def _part(weights: Array | None, part: slice) -> Array | None:

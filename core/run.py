@@ -11,7 +11,7 @@ from core.schedules import SCHEDULES
 from core.state import Best, Examples, TrainingSpec, TrainingState, frozen
 
 
-class Diverged(ArithmeticError):  # noqa: N818 - the name is what happened
+class Diverged(ArithmeticError):
     """The loss or a parameter became NaN or infinite. epoch and step are 1-based."""
 
     def __init__(self, epoch: int, step: int, loss: float, learning_rate: float) -> None:

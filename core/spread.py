@@ -18,6 +18,7 @@ class Spread(NamedTuple):
     scale: Array
 
 
+@np.errstate(under="ignore")
 def measure(x: Array) -> tuple[Spread, bool]:
     """Spread of x (m,) or (m, d) over its rows, NaN left out; and whether there was a NaN.
 
@@ -28,9 +29,9 @@ def measure(x: Array) -> tuple[Spread, bool]:
     low, high, seen = _range(x)
     if np.isinf(low).any() or np.isinf(high).any():
         raise ValueError("numbers must be finite, got an infinity")
-    unit = np.ldexp(1.0, np.frexp(np.maximum(-low, high))[1])  # a power of two: to divide by it is exact
-    unit[np.maximum(-low, high) <= 0] = 1.0
+    unit = np.ldexp(1.0, np.frexp(np.maximum(-low, high))[1] - 1)  # a power of two: to divide by it is exact
     mean, scale = _moments(x, unit, np.maximum(seen, 1))
+    mean = np.where(high > low, mean, low)
     reach = np.where(high > low, high / 2 - low / 2, 0.0)
     scale = np.where((reach > 0) & (scale > 0), scale, 1.0)
     varying = reach[reach > 0]
@@ -53,11 +54,10 @@ def _range(x: Array) -> tuple[Array, Array, Array]:
 
 
 def _moments(x: Array, unit: Array, seen: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation, taken of x/unit, which lies in [−1, 1]."""
-    with np.errstate(under="ignore"):
-        mean = sum(np.nansum(values / unit, axis=0) for values in _pieces(x)) / seen
-        squares = sum(np.nansum((values / unit - mean) ** 2, axis=0) for values in _pieces(x))
-        return mean * unit, np.sqrt(squares / seen) * unit
+    """Mean and standard deviation, taken of x/unit, which lies in (−2, 2)."""
+    mean = sum(np.nansum(values / unit, axis=0) for values in _pieces(x)) / seen
+    squares = sum(np.nansum((values / unit - mean) ** 2, axis=0) for values in _pieces(x))
+    return mean * unit, np.sqrt(squares / seen) * unit
 
 
 def _pieces(x: Array) -> Iterator[Array]:

@@ -1,0 +1,78 @@
+"""Defaults follow the size of the data, learn the bundled sets, and give way to what was said."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, load_iris
+
+from core import defaults, encoding, network, splitting, training
+from core.training import Examples, TrainingSpec
+
+
+def accuracy(data, hidden, seed):
+    columns = dict(zip(map(str, range(data.data.shape[1])), data.data.T, strict=True))
+    rows, test = splitting.stratified_split(data.target, 0.2, seed)
+    train, validation = (rows[part] for part in splitting.stratified_split(data.target[rows], 0.1, seed))
+    fitted = encoding.fit({name: raw[train] for name, raw in columns.items()})
+    x, classes = encoding.transform(fitted, columns), int(data.target.max()) + 1
+    spec = defaults.resolve(rows=len(train), features=fitted.width, classes=classes, hidden=hidden)
+    parts = (Examples(x[part], data.target[part]) for part in (train, validation))
+    epochs = training.fit(spec, *parts, training.begin(spec, fitted.width, classes))
+    *_, last = training.early_stopping(epochs, spec.patience)
+    answers = network.predict_proba(last.state.best.parameters, x[test]).argmax(axis=1)
+    return np.mean(answers == data.target[test])
+
+
+@pytest.mark.parametrize(
+    ("load", "hidden", "least"),
+    [
+        (load_digits, True, 0.97),
+        (load_digits, False, 0.94),
+        (load_iris, True, 0.93),
+        (load_iris, False, 0.93),
+    ],
+)
+def test_defaults_learn_the_bundled_sets(load, hidden, least):
+    data = load(as_frame=False)
+    assert np.mean([accuracy(data, hidden, seed) for seed in (1, 2)]) >= least
+
+
+def test_what_was_said_wins_over_every_default():
+    given = {
+        "hidden_layer_sizes": [3],
+        "optimizer": "momentum",
+        "learning_rate": 0.25,
+        "momentum": 0.5,
+        "batch_size": None,
+        "max_epochs": 7,
+        "patience": None,
+        "l2": 0.5,
+        "schedule": "drop",
+        "seed": 9,
+        "dtype": "float64",
+    }
+    expected = TrainingSpec(**given | {"hidden_layer_sizes": (3,)})
+    assert defaults.resolve(rows=100, features=4, classes=3, hidden=True, given=given) == expected
+
+
+def test_only_a_relu_network_has_hidden_layers():
+    size = {"rows": 100, "features": 4, "classes": 3}
+    assert defaults.resolve(**size, hidden=True).hidden_layer_sizes == (128,)
+    given = {"hidden_layer_sizes": [3]}
+    assert defaults.resolve(**size, hidden=False, given=given).hidden_layer_sizes == ()
+
+
+@pytest.mark.parametrize("rows", [1, 100, 10**4, 10**7])
+@pytest.mark.parametrize("features", [1, 10**5])
+@pytest.mark.parametrize("optimizer", ["adam", "momentum", "gradient_descent"])
+def test_data_of_any_size_has_a_spec(rows, features, optimizer):
+    for hidden in (False, True):
+        spec = defaults.resolve(
+            rows=rows, features=features, classes=10, hidden=hidden, given={"optimizer": optimizer}
+        )
+        assert 16 <= spec.batch_size <= 256
+        assert 20 <= spec.max_epochs <= 200
+
+
+def test_an_unknown_hyperparameter_is_refused_by_name():
+    with pytest.raises(ValueError, match="unknown hyperparameters: depth, lr"):
+        defaults.resolve(rows=9, features=4, classes=3, hidden=True, given={"lr": 1, "depth": 2})
