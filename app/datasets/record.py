@@ -13,6 +13,7 @@ from app.datasets.table import Kind
 from app.datasets.vocabulary import MOST_VALUES
 
 _FORMAT = 1
+_SUSPICIOUS = 20  # rows from which a text that never repeats looks like an identifier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +127,7 @@ def _warnings(layout: Layout, tally: Tally) -> list[str]:
         (empty, "column", "without any value"),
         (constant, "column", "with the same value in every row"),
         (full, "column", f"with more than {MOST_VALUES} different texts, the later ones counted missing"),
-        ([n for n, c in zip(names, layout.columns, strict=True) if len(c.vocabulary) == tally.rows],
+        ([n for n, c in zip(names, layout.columns, strict=True) if len(c.vocabulary) == tally.rows >= _SUSPICIOUS],
          "column", "with a different text in every row (an identifier?)"),
         (single, "class", "with one row only, which cannot be both trained on and held back"),
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -57,12 +58,8 @@ def _lines(file: TextIO) -> Iterator[str]:
 
 
 def _names(first: str, lines: Iterator[str], delimiter: str) -> tuple[str, ...]:
-    def from_first() -> Iterator[str]:
-        yield first
-        yield from lines
-
     try:
-        names = next(csv.reader(from_first(), delimiter=delimiter))
+        names = next(csv.reader(chain([first], lines), delimiter=delimiter))
     except csv.Error as error:
         raise Unreadable(what="The CSV body", reason=f"its header line: {error}") from error
     stray = stray_byte("".join(names))
