@@ -6,9 +6,11 @@ from importlib.metadata import version
 
 import anyio.to_thread
 from fastapi import FastAPI
+from simdjson import Parser
 
 from app.http import errors
 from app.http.feeds import Feeds
+from app.http.openapi import describe
 from app.http.request_ids import RequestIds
 from app.http.routes import datasets, jobs, models, pages, predictions, server, training
 from app.http.services import Services
@@ -59,7 +61,11 @@ def create_app(services: Services) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
+    app.state.json_parser = (
+        Parser()
+    )  # kept, since its buffers are; a request that finds it busy takes a new one
     errors.install(app)
+    describe(app)
     app.add_middleware(RequestIds)
     for room in (predictions, training, jobs, datasets, models, server, pages):
         app.include_router(room.router)

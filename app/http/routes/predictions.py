@@ -12,8 +12,9 @@ from app.http.routes.dependencies import Rooms
 from app.http.routes.examples import DATA_BODY, PREDICT_BODY, PREDICTION, PROBLEMS, problem
 from app.http.routes.models import Ref
 from app.http.services import Services
-from app.http.wire import answers, rows
 from app.http.wire.answer import Answer, Explanation
+from app.http.wire.answers import write
+from app.http.wire.rows import read
 from app.serving.predictor import predict_encoded
 
 router = APIRouter(tags=["predictions"])
@@ -34,10 +35,9 @@ async def predict(
     """Rows are lists in the schema's order or objects by column name. `Accept` chooses JSON, npy or Arrow."""
     settings = rooms.settings
     body = await read_body(request, limit=settings.max_predict_bytes, setting="max_predict_bytes")
-    media_type = request.headers.get("content-type", "")
     if len(body) > _LARGE_BODY or rooms.predictor.model_at_hand(ref) is None:
-        return await anyio.to_thread.run_sync(_predict, rooms, ref, body, media_type, accept)
-    return _predict(rooms, ref, body, media_type, accept)
+        return await anyio.to_thread.run_sync(_predict, request, rooms, ref, body, accept)
+    return _predict(request, rooms, ref, body, accept)
 
 
 @router.post(
@@ -57,10 +57,12 @@ async def post_evaluate(request: Request, rooms: Rooms, ref: Ref, label: str | N
             await anyio.to_thread.run_sync(rooms.datasets.delete, dataset.id)
 
 
-def _predict(rooms: Services, ref: str, body: bytes, media_type: str, accept: str) -> Response:
+def _predict(request: Request, rooms: Services, ref: str, body: bytes, accept: str) -> Response:
     predictor = rooms.predictor
     model = predictor.model(ref)
-    asked = rows.read(body, media_type, model.encoding, max_rows=rooms.settings.max_predict_rows)
+    media_type = request.headers.get("content-type", "")
+    most, parser = rooms.settings.max_predict_rows, request.app.state.json_parser
+    asked = read(body, media_type, model.encoding, max_rows=most, parser=parser)
     prediction = predict_encoded(model, asked.features)
     explanation = None
     if asked.explain:
@@ -74,5 +76,5 @@ def _predict(rooms: Services, ref: str, body: bytes, media_type: str, accept: st
         top_k=asked.top_k,
         explanation=explanation,
     )
-    content, kind = answers.write(answer, accept)
+    content, kind = write(answer, accept)
     return Response(content, media_type=kind)

@@ -1,0 +1,101 @@
+"""The whole application on a real port, without its trainer; jobs are run by the test when it wants them run."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from app.bootstrap import build, build_workplace
+from app.http.app import create_app
+from app.settings import Settings
+from app.training.body import run_job
+
+DATA = Path(__file__).parents[2] / "examples" / "data"
+
+
+@dataclass
+class Site:
+    """A client of the application, and its training side on demand."""
+
+    client: httpx.Client
+    settings: Settings
+
+    def work(self) -> list[str]:
+        """Run every queued job to its end; what became of each."""
+        place = build_workplace(self.settings)
+        ended = []
+        while claimed := place.jobs.claim():
+            ended.append(run_job(place, claimed[0].id, claimed[1]))
+        place.jobs.close()
+        return ended
+
+    def train(self, model: str = "iris", query: str = "label=species", **fields: Any) -> dict[str, Any]:
+        """Train on iris and wait for the end; the job."""
+        options = "&".join(["hidden_layer_sizes=8", "max_epochs=15", query])
+        sent = self.client.post(
+            f"/v1/models/{model}/train?{options}",
+            content=(DATA / "iris.csv").read_bytes(),
+            headers={"content-type": "text/csv"},
+            **fields,
+        )
+        assert sent.status_code in (200, 202), sent.text
+        self.work()
+        return self.client.get(f"/v1/jobs/{sent.json()['id']}").json()
+
+
+class Listening(uvicorn.Server):
+    """A server in a thread of this process; `ready` once it listens."""
+
+    def __init__(self, app: Any) -> None:
+        super().__init__(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=2))
+        self.ready = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    async def startup(self, *arguments: Any, **named: Any) -> None:
+        await super().startup(*arguments, **named)
+        self.ready.set()
+
+    def open(self) -> str:
+        self.thread.start()
+        assert self.ready.wait(20)
+        return f"http://127.0.0.1:{self.servers[0].sockets[0].getsockname()[1]}"
+
+    def close(self) -> None:
+        self.should_exit = True
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    with ExitStack() as opened:
+
+        def make(**settings: Any) -> Site:
+            chosen = Settings(data=tmp_path / "data", models=tmp_path / "models", trainer=False, **settings)
+            server = Listening(create_app(build(chosen)))
+            opened.callback(server.close)
+            client = opened.enter_context(httpx.Client(base_url=server.open(), timeout=30))
+            return Site(client=client, settings=chosen)
+
+        yield make
+
+
+@pytest.fixture
+def site(make_site: Callable[..., Site]) -> Site:
+    return make_site()
+
+
+@pytest.fixture
+def client(site: Site) -> httpx.Client:
+    return site.client
+
+
+@pytest.fixture
+def iris_csv() -> bytes:
+    return (DATA / "iris.csv").read_bytes()

@@ -1,0 +1,138 @@
+"""Models are listed, moved by alias, rolled back, given away as weights, and deleted when nothing needs them."""
+
+import safetensors.numpy
+
+
+def test_a_trained_model_is_listed_with_versions_and_aliases(site, client):
+    site.train()
+    assert client.get("/v1/models").json() == {
+        "items": [{"name": "iris", "versions": [1], "aliases": {"production": 1}}],
+        "next_cursor": None,
+    }
+    assert client.get("/v1/models/iris").json() == {
+        "name": "iris",
+        "versions": [1],
+        "aliases": {"production": 1},
+    }
+
+
+def test_a_card_tells_what_the_contract_asks(site, client):
+    job = site.train()
+    card = client.get("/v1/models/iris/card").json()
+    assert card["classes"] == ["setosa", "versicolor", "virginica"]
+    assert card["lineage"]["job"] == job["id"]
+    assert card["lineage"]["dataset"] == job["dataset"]
+    assert card["hyperparameters"] == job["hyperparameters"]
+    assert card["temperature"] > 0
+    metrics = card["metrics"]
+    assert {
+        "accuracy",
+        "log_loss",
+        "macro_f1",
+        "per_class",
+        "confusion_matrix",
+        "brier",
+        "ece",
+        "reliability",
+    } <= set(metrics)
+    assert sum(map(sum, metrics["confusion_matrix"])) == 15
+    assert (
+        client.get("/v1/models/iris@1/card").json()
+        == client.get("/v1/models/iris@production/card").json()
+        == card
+    )
+
+
+def test_an_alias_is_moved_and_followed(site, client):
+    site.train()
+    site.train(query="label=species&seed=1&promote=never")
+    row = {"instances": [[6.0, 3.0, 4.8, 1.6]]}
+    assert client.post("/v1/models/iris/predict", json=row).json()["version"] == 1
+    moved = client.put("/v1/models/iris/aliases/production", json={"version": 2})
+    assert moved.json() == {"model": "iris", "alias": "production", "version": 2, "previous": 1}
+    assert client.post("/v1/models/iris/predict", json=row).json()["version"] == 2
+    assert client.post("/v1/models/iris@1/predict", json=row).json()["version"] == 1
+    client.put("/v1/models/iris/aliases/canary", json={"version": 1})
+    assert client.post("/v1/models/iris@canary/predict", json=row).json()["version"] == 1
+    assert client.delete("/v1/models/iris/aliases/canary").status_code == 204
+    assert client.post("/v1/models/iris@canary/predict", json=row).status_code == 404
+
+
+def test_rollback_goes_to_the_version_before_and_then_refuses(site, client):
+    site.train()
+    assert client.post("/v1/models/iris/rollback").status_code == 409
+    site.train(query="label=species&promote=always&seed=1")
+    assert client.post("/v1/models/iris/rollback").json()["version"] == 1
+    again = client.post("/v1/models/iris/rollback")
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_to_roll_back")
+
+
+def test_the_weights_are_a_safetensors_file(site, client):
+    site.train(query="label=species&algorithm=softmax_regression&hidden_layer_sizes=")
+    answer = client.get("/v1/models/iris/weights")
+    assert answer.status_code == 200
+    assert sum(array.size for array in safetensors.numpy.load(answer.content).values()) == 4 * 3 + 3
+
+
+def test_a_version_that_an_alias_points_at_is_not_deleted(site, client):
+    site.train()
+    site.train(query="label=species&promote=always&seed=1")
+    refused = client.delete("/v1/models/iris@2")
+    assert (refused.status_code, refused.json()["code"]) == (409, "version_in_use")
+    assert client.delete("/v1/models/iris@1").status_code == 204
+    assert client.get("/v1/models/iris@1/card").status_code == 404
+    assert client.delete("/v1/models/iris@production").status_code == 422
+
+
+def test_a_version_that_a_job_starts_from_is_not_deleted(site, client):
+    site.train()
+    site.train(query="label=species&promote=always&seed=1")
+    job = client.post("/v1/models/iris/retrain", json={"warm_start": "iris@1"}).json()
+    refused = client.delete("/v1/models/iris@1")
+    assert refused.status_code == 409
+    assert job["id"] in refused.json()["detail"]
+
+
+def test_version_numbers_are_never_used_again(site, client):
+    site.train()
+    assert client.delete("/v1/models/iris").status_code == 204
+    assert client.get("/v1/models/iris").status_code == 404
+    assert client.get("/v1/models").json()["items"] == []
+    assert site.train()["version"] == 2
+
+
+def test_what_is_not_there_is_404_with_its_own_code(client, site):
+    site.train()
+    codes = {
+        "/v1/models/nothing": "model_not_found",
+        "/v1/models/nothing/card": "model_not_found",
+        "/v1/models/iris@9/card": "version_not_found",
+        "/v1/models/iris@nobody/card": "alias_not_found",
+    }
+    for path, code in codes.items():
+        answer = client.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (404, code)
+    assert client.put("/v1/models/iris/aliases/production", json={"version": 9}).status_code == 404
+    assert client.put("/v1/models/iris/aliases/production", json={"version": 0}).status_code == 422
+    assert client.put("/v1/models/iris/aliases/7", json={"version": 1}).status_code == 422
+
+
+def test_evaluation_gives_the_cards_metrics_and_keeps_nothing(site, client, iris_csv):
+    site.train()
+    before = client.get("/v1/datasets").json()
+    less = b"\n".join(iris_csv.split(b"\n")[:101]) + b"\n"
+    answer = client.post(
+        "/v1/models/iris/evaluate?label=species", content=less, headers={"content-type": "text/csv"}
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["rows"] == 100
+    assert sum(map(sum, answer.json()["metrics"]["confusion_matrix"])) == 100
+    assert client.get("/v1/datasets").json() == before
+
+
+def test_evaluation_refuses_labels_that_the_model_lacks(site, client, iris_csv):
+    site.train()
+    other = iris_csv.replace(b"virginica", b"orchid")
+    answer = client.post("/v1/models/iris/evaluate", content=other, headers={"content-type": "text/csv"})
+    assert answer.status_code == 422
+    assert "orchid" in answer.json()["detail"]

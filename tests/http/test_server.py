@@ -1,0 +1,90 @@
+"""Whatever is asked, the server answers in the contract's form, and says what it can do."""
+
+import json
+
+import pytest
+
+from app import errors
+from app.http.errors import STATUS, status_of
+
+
+def every_error(kind: type = errors.NeuronaError) -> list[type]:
+    return [kind, *(each for child in kind.__subclasses__() for each in every_error(child))]
+
+
+@pytest.mark.parametrize("kind", every_error())
+def test_every_error_has_a_status_nearer_than_the_root(kind):
+    instance = kind.__new__(kind)
+    assert status_of(instance) in STATUS.values()
+    assert (
+        kind is errors.NeuronaError or status_of(instance) != 500 or issubclass(kind, errors.TrainingFailed)
+    )
+
+
+@pytest.mark.parametrize("kind", every_error())
+def test_every_error_has_a_code_and_a_sentence(kind):
+    assert kind.code
+    assert kind.__doc__
+
+
+def test_codes_are_not_shared_by_unrelated_errors():
+    codes = [kind.code for kind in every_error()]
+    assert len(codes) == len(set(codes))
+
+
+def test_a_server_without_models_is_live_and_ready(client):
+    assert client.get("/v2/health/live").json() == {"live": True}
+    assert client.get("/v2/health/ready").json() == {"ready": True}
+
+
+def test_info_shows_every_limit(client, site):
+    info = client.get("/v1/info").json()
+    assert info["limits"]["max_predict_rows"] == site.settings.max_predict_rows
+    limits = {name for name in type(site.settings).model_fields if name.startswith("max_")}
+    assert limits <= set(info["limits"])
+    assert info["version"]
+
+
+def test_every_answer_carries_a_request_id(client):
+    made = client.get("/v1/info").headers["x-request-id"]
+    assert made
+    assert made != client.get("/v1/info").headers["x-request-id"]
+    assert client.get("/v1/info", headers={"x-request-id": "abc-1"}).headers["x-request-id"] == "abc-1"
+    assert client.get("/v1/info", headers={"x-request-id": "a b\t<"}).headers["x-request-id"] != "a b\t<"
+    assert client.get("/nowhere", headers={"x-request-id": "abc-2"}).json()["request_id"] == "abc-2"
+
+
+def test_unknown_paths_and_methods_are_problems_too(client):
+    missing = client.get("/v1/nowhere")
+    assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
+    wrong = client.put("/v1/info")
+    assert wrong.status_code == 405
+    assert "GET" in wrong.headers["allow"]
+    assert set(client.get("/v2/nowhere").json()) == {"error"}
+
+
+def test_a_bug_is_a_500_that_tells_nothing_but_the_id(client, site, monkeypatch):
+    def broken(*_a, **_k):
+        raise ValueError("secret /path")
+
+    monkeypatch.setattr("app.repository.repository.Repository.names", broken)
+    answer = client.get("/v1/models")
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+def test_the_openapi_page_describes_every_call_with_a_summary_and_a_tag(client):
+    schema = client.get("/openapi.json").json()
+    for path, methods in schema["paths"].items():
+        for method, call in methods.items():
+            assert call["summary"], (method, path)
+            assert call["tags"], (method, path)
+    text = json.dumps(schema)
+    for reference in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
+        assert reference in schema["components"]["schemas"], reference
+    for path in ("/v1/datasets", "/v1/models/{name}/train", "/v1/models/{ref}/predict"):
+        content = schema["paths"][path]["post"]["requestBody"]["content"]
+        assert "application/json" in content
+        assert "text/csv" in content
+    assert client.get("/docs").status_code == 200

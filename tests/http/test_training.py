@@ -1,0 +1,211 @@
+"""Training is asked for in any body of the contract, and what was asked comes back on the job."""
+
+import json
+
+import pytest
+
+CSV = {"content-type": "text/csv"}
+ROWS = {
+    "instances": [[i / 10, (i * 7) % 5] for i in range(40)],
+    "labels": ["low" if i < 20 else "high" for i in range(40)],
+}
+
+
+def test_a_file_in_one_call_becomes_a_model_in_production(site, client):
+    job = site.train(query="label=species")
+    assert (job["state"], job["version"], job["promoted"]) == ("succeeded", 1, True)
+    answer = client.post("/v1/models/iris/predict", json={"instances": [[5.1, 3.5, 1.4, 0.2]]}).json()
+    assert answer["labels"] == ["setosa"]
+
+
+def test_a_job_has_every_field_of_the_contract(site):
+    job = site.train()
+    assert set(job) >= {
+        *(
+            "id",
+            "model",
+            "version",
+            "state",
+            "algorithm",
+            "hyperparameters",
+            "dataset",
+            "warm_start",
+            "promote",
+        ),
+        *("metadata", "created_at", "started_at", "finished_at", "progress", "metrics", "promoted", "error"),
+        "warnings",
+    }
+    assert set(job["progress"]) == {"epoch", "max_epochs", "fraction", "rows_per_second", "eta_seconds"}
+    assert job["hyperparameters"]["max_epochs"] == 15
+
+
+def test_acceptance_answers_202_and_where_the_job_is(client, iris_csv):
+    answer = client.post("/v1/models/iris/train?label=species", content=iris_csv, headers=CSV)
+    assert answer.status_code == 202
+    assert answer.headers["location"] == f"/v1/jobs/{answer.json()['id']}"
+    assert answer.json()["state"] == "queued"
+
+
+def test_a_json_body_names_a_dataset(client, iris_csv):
+    dataset = client.post("/v1/datasets", content=iris_csv, headers=CSV).json()["id"]
+    body = {
+        "dataset": dataset,
+        "algorithm": "softmax_regression",
+        "hyperparameters": {"learning_rate": 0.1, "patience": None},
+        "promote": "never",
+        "metadata": {"ticket": 7},
+    }
+    job = client.post("/v1/models/iris/train", json=body).json()
+    assert (job["algorithm"], job["promote"], job["metadata"]) == (
+        "softmax_regression",
+        "never",
+        {"ticket": 7},
+    )
+    assert (job["hyperparameters"]["learning_rate"], job["hyperparameters"]["patience"]) == (0.1, None)
+    assert job["hyperparameters"]["hidden_layer_sizes"] == []
+
+
+def test_small_data_comes_inline_or_as_the_body_itself(client):
+    inline = client.post("/v1/models/m/train", json={"data": ROWS})
+    whole = client.post("/v1/models/m/train?algorithm=relu_network", json=ROWS)
+    assert (inline.status_code, whole.status_code) == (202, 202)
+    assert inline.json()["dataset"] == whole.json()["dataset"]
+    assert whole.json()["algorithm"] == "relu_network"
+
+
+def test_fields_are_query_parameters_where_the_body_is_data(client, iris_csv):
+    query = (
+        "hidden_layer_sizes=16,8&patience=null&batch_size=full&class_weight=balanced&seed=3&promote=always"
+    )
+    job = client.post(f"/v1/models/iris/train?{query}", content=iris_csv, headers=CSV).json()
+    chosen = job["hyperparameters"]
+    assert (chosen["hidden_layer_sizes"], chosen["patience"], chosen["batch_size"]) == ([16, 8], None, "full")
+    assert (chosen["class_weight"], chosen["seed"], job["promote"]) == ("balanced", 3, "always")
+
+
+def test_a_dry_run_says_what_would_run_and_runs_nothing(client, iris_csv):
+    answer = client.post("/v1/models/iris/train?dry_run=true", content=iris_csv, headers=CSV)
+    plan = answer.json()
+    assert answer.status_code == 200
+    assert (plan["rows"], len(plan["columns"]), len(plan["classes"])) == (150, 4, 3)
+    assert plan["candidates"] == ["softmax_regression", "relu_network"]
+    assert plan["memory_bytes"] > 0
+    assert plan["parameters"] == 4 * 128 + 128 + 128 * 3 + 3
+    assert client.get("/v1/jobs").json()["items"] == []
+
+
+WRONG = [
+    ({"dataset": "ds_0123456789abcdef"}, 404, "ds_0123456789abcdef"),
+    ({}, 422, "dataset"),
+    ({"data": ROWS, "dataset": "ds_0123456789abcdef"}, 422, "not both"),
+    ({"data": ROWS, "colour": 1}, 422, "colour"),
+    ({"data": ROWS, "hyperparameters": {"learningrate": 1}}, 422, "learningrate"),
+    ({"data": ROWS, "hyperparameters": {"learning_rate": -1}}, 422, "learning_rate"),
+    ({"data": ROWS, "hyperparameters": {"validation_fraction": 1.5}}, 422, "validation_fraction"),
+    ({"data": ROWS, "hyperparameters": {"hidden_layer_sizes": [0]}}, 422, "hidden_layer_sizes"),
+    ({"data": ROWS, "hyperparameters": {"class_weight": {"nobody": 1}}}, 422, "nobody"),
+    ({"data": ROWS, "algorithm": "random_forest"}, 422, "algorithm"),
+    ({"data": ROWS, "promote": "maybe"}, 422, "promote"),
+    ({"data": ROWS, "warm_start": "nothing@3"}, 404, "nothing"),
+    ({"data": ROWS, "hyperparameters": {"hidden_layer_sizes": [60000, 60000]}}, 422, "max_parameters"),
+    ({"data": {"instances": [[1]], "labels": ["a"]}}, 422, ""),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "word"), WRONG)
+def test_a_wrong_request_is_refused_by_the_field_that_is_wrong(client, body, status, word):
+    answer = client.post("/v1/models/m/train", json=body)
+    assert answer.status_code == status, answer.text
+    assert word in answer.text
+    assert client.get("/v1/jobs").json()["items"] == []
+
+
+def test_an_unknown_query_field_is_refused(client, iris_csv):
+    answer = client.post("/v1/models/iris/train?epochs=3", content=iris_csv, headers=CSV)
+    assert answer.status_code == 422
+    assert "epochs" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["Iris", "-iris", "a" * 65, "iris%20x", ".."])
+def test_a_model_name_outside_the_contract_is_refused(client, name):
+    assert client.post(f"/v1/models/{name}/train", json={"data": ROWS}).status_code in (404, 405, 422)
+
+
+def test_retrain_takes_everything_left_out_from_production(site, client):
+    first = site.train(query="label=species&algorithm=relu_network&l2=0.001&seed=5")
+    answer = client.post("/v1/models/iris/retrain")
+    job = answer.json()
+    assert answer.status_code == 202
+    assert (job["dataset"], job["algorithm"], job["warm_start"]) == (
+        first["dataset"],
+        "relu_network",
+        "iris@1",
+    )
+    assert job["hyperparameters"] == first["hyperparameters"]
+    assert site.work() == ["succeeded"]
+
+
+def test_retrain_begins_afresh_when_told_so(site, client):
+    site.train()
+    assert client.post("/v1/models/iris/retrain", json={"warm_start": None}).json()["warm_start"] is None
+
+
+def test_retrain_takes_new_data_and_new_hyperparameters(site, client, iris_csv):
+    site.train(query="label=species&algorithm=softmax_regression&hidden_layer_sizes=")
+    less = b"\n".join(iris_csv.split(b"\n")[:120])
+    job = client.post("/v1/models/iris/retrain?max_epochs=3", content=less, headers=CSV).json()
+    assert (job["warm_start"], job["hyperparameters"]["max_epochs"]) == ("iris@1", 3)
+    assert site.work() == ["succeeded"]
+
+
+def test_retraining_what_was_never_trained_is_not_found(client):
+    answer = client.post("/v1/models/nothing/retrain")
+    assert (answer.status_code, answer.json()["code"]) == (404, "model_not_found")
+
+
+def test_a_warm_start_into_other_layers_is_refused_with_the_ones_it_has(site, client):
+    site.train(query="label=species&algorithm=relu_network")
+    answer = client.post("/v1/models/iris/retrain", json={"hyperparameters": {"hidden_layer_sizes": [9]}})
+    assert answer.status_code == 422
+    assert "[8]" in answer.json()["detail"]
+
+
+def test_the_same_key_and_body_answer_with_the_same_job(client, iris_csv):
+    headers = {**CSV, "idempotency-key": "k1"}
+    first = client.post("/v1/models/iris/train", content=iris_csv, headers=headers)
+    again = client.post("/v1/models/iris/train", content=iris_csv, headers=headers)
+    assert (first.status_code, again.status_code) == (202, 200)
+    assert first.json()["id"] == again.json()["id"]
+    other = client.post("/v1/models/iris/train?seed=1", content=iris_csv, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    assert len(client.get("/v1/jobs").json()["items"]) == 1
+
+
+def test_a_repeated_retrain_gets_its_job_even_after_production_moved(site, client):
+    site.train()
+    headers = {"idempotency-key": "again"}
+    first = client.post("/v1/models/iris/retrain", headers=headers, json={"promote": "always"})
+    site.work()
+    again = client.post("/v1/models/iris/retrain", headers=headers, json={"promote": "always"})
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+
+
+def test_a_full_queue_is_429_with_a_time_to_come_back(make_site):
+    client = make_site(max_queued_jobs=1).client
+    assert client.post("/v1/models/m/train", json={"data": ROWS}).status_code == 202
+    answer = client.post("/v1/models/m/train", json={"data": ROWS})
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_labels_come_back_as_they_were_sent(site, client):
+    for labels in ([1, 2], [True, False], ["1", "02"]):
+        name = f"m{len(str(labels))}{type(labels[0]).__name__}".lower()
+        data = {
+            "instances": [[float(i % 2)] for i in range(40)],
+            "labels": [labels[i % 2] for i in range(40)],
+        }
+        client.post(f"/v1/models/{name}/train?max_epochs=30", json=data)
+        assert site.work() == ["succeeded"]
+        answer = client.post(f"/v1/models/{name}/predict", json={"instances": [[0.0], [1.0]]}).json()
+        assert json.dumps(answer["labels"]) == json.dumps(labels)
