@@ -16,7 +16,7 @@ def test_a_stored_dataset_is_described_as_the_contract_says(client, iris_csv):
     assert dataset["id"].startswith("ds_")
     assert len(dataset["id"]) == 3 + 16
     assert (dataset["name"], dataset["rows"], dataset["label"]) == ("flowers", 150, "species")
-    assert [column["name"] for column in dataset["columns"]][0] == "sepal_length"
+    assert next(column["name"] for column in dataset["columns"]) == "sepal_length"
     assert {column["type"] for column in dataset["columns"]} == {"numeric"}
     assert dataset["classes"] == [
         {"label": name, "rows": 50} for name in ("setosa", "versicolor", "virginica")

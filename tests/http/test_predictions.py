@@ -95,7 +95,7 @@ def test_top_k_replaces_the_probabilities(trained, expected):
         "/v1/models/iris/predict", json={"instances": ROWS.tolist(), "top_k": 2}
     ).json()
     assert "probabilities" not in answer
-    assert [[each["label"] for each in row] for row in answer["top"]][0][0] == "setosa"
+    assert next([each["label"] for each in row] for row in answer["top"])[0] == "setosa"
     np.testing.assert_allclose(
         [[each["probability"] for each in row] for row in answer["top"]],
         -np.sort(-expected, axis=1)[:, :2],

@@ -1,0 +1,112 @@
+"""Carried-over weights compute the same function of the raw columns, whatever became of their encoding."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core import encoding, network
+from core.encoding import Codes
+from core.warm_start import carry_over
+
+
+def raw(rng: np.random.Generator, rows: int, shift: float, scale: float, names: tuple[str, ...]) -> dict:
+    numbers = rng.normal(shift, scale, rows)
+    numbers[:: max(rows // 5, 1)] = np.nan
+    return {
+        "size": numbers,
+        "colour": Codes(rng.integers(-1, len(names), rows).astype(np.int32), names),
+        "pixels": rng.normal(3 * shift, scale, (rows, 4)),
+    }
+
+
+def random_network(rng: np.random.Generator, sizes: tuple[int, ...]) -> network.Params:
+    layers = network.initialise(sizes, rng, dtype=np.float64)
+    return tuple(
+        network.Dense(rng.normal(size=layer.weight.shape), rng.normal(size=layer.bias.shape))
+        for layer in layers
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    hidden=st.sampled_from([(), (5,), (6, 3)]),
+    shift=st.floats(-50, 50),
+    scale=st.floats(0.1, 30),
+)
+def test_a_new_scaling_changes_no_logit(seed, hidden, shift, scale):
+    rng = np.random.default_rng(seed)
+    names = ("blue", "green", "red")
+    old = encoding.fit(raw(rng, 60, 0.0, 1.0, names))
+    new = encoding.fit(raw(rng, 60, shift, scale, names))
+    parameters = random_network(rng, (old.width, *hidden, 3))
+    fresh = random_network(rng, (new.width, *hidden, 3))
+    carried = carry_over(parameters, old, new, fresh=fresh, places=[0, 1, 2])
+    rows = {name: column for name, column in raw(rng, 20, 1.0, 2.0, names).items() if name != "size"}
+    rows["size"] = rng.normal(size=20)
+    before = network.logits(parameters, encoding.transform(old, rows).astype(float))
+    after = network.logits(carried, encoding.transform(new, rows).astype(float))
+    np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-3 * (1 + np.abs(before).max()))
+
+
+def test_columns_and_categories_are_found_by_name_in_any_order():
+    rng = np.random.default_rng(0)
+    columns = raw(rng, 60, 0.0, 1.0, ("blue", "green", "red"))
+    old = encoding.fit(columns)
+    codes = columns["colour"].codes
+    turned = {
+        "pixels": columns["pixels"],
+        "colour": Codes(np.where(codes < 0, -1, 2 - codes), ("red", "green", "blue")),
+    }
+    new = encoding.fit({**turned, "size": columns["size"]})
+    parameters = random_network(rng, (old.width, 7, 2))
+    carried = carry_over(parameters, old, new, fresh=parameters, places=[0, 1])
+    before = network.logits(parameters, encoding.transform(old, columns).astype(float))
+    after = network.logits(
+        carried, encoding.transform(new, {**turned, "size": columns["size"]}).astype(float)
+    )
+    np.testing.assert_allclose(after, before, rtol=1e-6, atol=1e-6)
+
+
+def test_a_new_column_changes_nothing_yet_and_a_dropped_one_counts_as_its_mean():
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=50), rng.normal(5, 3, 50)
+    old, new = encoding.fit({"a": a}), encoding.fit({"a": a, "b": b})
+    wide = random_network(rng, (2, 4, 2))
+    narrow = random_network(rng, (1, 4, 2))
+    added = carry_over(narrow, old, new, fresh=wide, places=[0, 1])
+    np.testing.assert_allclose(
+        network.logits(added, encoding.transform(new, {"a": a, "b": b}).astype(float)),
+        network.logits(narrow, encoding.transform(old, {"a": a}).astype(float)),
+        atol=1e-6,
+    )
+    dropped = carry_over(wide, new, old, fresh=narrow, places=[0, 1])
+    at_mean = {"a": a, "b": np.full(50, b.mean())}
+    np.testing.assert_allclose(
+        network.logits(dropped, encoding.transform(old, {"a": a}).astype(float)),
+        network.logits(wide, encoding.transform(new, at_mean).astype(float)),
+        atol=1e-6,
+    )
+
+
+def test_classes_are_found_by_their_places_and_a_new_one_begins_fresh():
+    rng = np.random.default_rng(2)
+    fitted = encoding.fit({"a": rng.normal(size=50)})
+    parameters, fresh = random_network(rng, (1, 4, 2)), random_network(rng, (1, 4, 3))
+    carried = carry_over(parameters, fitted, fitted, fresh=fresh, places=[1, None, 0])
+    np.testing.assert_array_equal(carried[-1].weight[:, [2, 0]], parameters[-1].weight)
+    np.testing.assert_array_equal(carried[-1].weight[:, 1], fresh[-1].weight[:, 1])
+
+
+def test_other_hidden_layers_are_refused():
+    rng = np.random.default_rng(3)
+    fitted = encoding.fit({"a": rng.normal(size=50)})
+    with pytest.raises(ValueError, match="other sizes"):
+        carry_over(
+            random_network(rng, (1, 4, 2)),
+            fitted,
+            fitted,
+            fresh=random_network(rng, (1, 5, 2)),
+            places=[0, 1],
+        )
