@@ -12,7 +12,6 @@ from app.datasets.formats.csv_header import Header, open_text, stray_byte
 from app.datasets.missing import MISSING
 from app.errors import Invalid, NeuronaError, Problem, Unreadable
 
-
 _PLAIN = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{0,300})?")
 
 
