@@ -6,7 +6,7 @@ exclude each other by a lock file, among threads and processes; reading waits fo
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,15 +46,30 @@ class Repository(Catalogue):
 
         Raises `ModelBroken` for a model that could not be loaded again, `StorageFailed` with nothing changed.
         """
+        with self.staged(model) as publish:
+            publish()
+
+    @contextmanager
+    def staged(self, model: Model) -> Iterator[Callable[[], None]]:
+        """Writes all that can be written beforehand; the function it gives then publishes in one short step.
+
+        For callers that must hold something while the version appears. Raises as `publish`.
+        """
         what = f"publish version {model.version} of model {model.name!r}"
         home = self._home(model.name, what)
         weights, card = self._prepare(model)
-        with folder.reported(what):
-            folder.make_folder(home)
-            with folder.staging(home) as staged:
+        with ExitStack() as stack:
+            with folder.reported(what):
+                folder.make_folder(home)
+                staged = stack.enter_context(folder.staging(home))
                 folder.write_new(staged / WEIGHTS, weights)
                 folder.write_new(staged / CARD, card)
-                self._settle(staged, home / str(model.version))
+
+            def publish() -> None:
+                with folder.reported(what):
+                    self._settle(staged, home / str(model.version))
+
+            yield publish
 
     def set_alias(self, name: str, alias: str, version: int) -> int | None:
         """Points the alias at a version; where it pointed before (None: it is new)."""
