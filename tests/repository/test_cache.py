@@ -5,6 +5,7 @@ import multiprocessing
 import threading
 import time
 import tracemalloc
+import weakref
 from concurrent.futures import Executor, Future
 
 import pytest
@@ -283,6 +284,14 @@ def test_a_closed_cache_goes_on_serving_what_it_holds(published, ticks):
     cache.close()
     published.set_alias("iris", "production", 2)
     ticks.now = 1
+    assert cache.get("iris").version == 1
+
+
+def test_models_beyond_the_bound_are_let_go_even_if_references_were_asked_for(published, ticks):
+    cache = ModelCache(published, 1, clock=ticks)
+    alive = [weakref.ref(cache.get(ref)) for ref in ("iris", "iris@2", "iris@3")]
+    gc.collect()
+    assert [model() is not None for model in alive] == [False, False, True]
     assert cache.get("iris").version == 1
 
 

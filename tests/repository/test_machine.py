@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from app.errors import AliasNotFound, ModelNotFound, NothingToRollBack, VersionInUse, VersionNotFound
 from app.repository.repository import Repository
 
+IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - hundreds of fsyncs cost nothing there
 versions = st.integers(1, 4)
 aliases = st.sampled_from(["production", "canary"])
 
@@ -23,7 +24,7 @@ def machine(make_model):
     class Machine(RuleBasedStateMachine):
         def __init__(self):
             super().__init__()
-            self.root = Path(tempfile.mkdtemp())
+            self.root = Path(tempfile.mkdtemp(dir=IN_MEMORY))
             self.repository = Repository(self.root)
             self.versions, self.aliases, self.trail, self.last = set(), {}, [None], 0
 
@@ -36,15 +37,20 @@ def machine(make_model):
             if alias == "production" and self.trail[-1] != self.aliases.get(alias):
                 self.trail.append(self.aliases.get(alias))
 
+        @initialize()
+        def begin(self):
+            self.publish({1, 2, 3, 4})
+
         @rule()
         def reopen(self):
             self.repository = Repository(self.root)
 
-        @rule(version=versions)
-        def publish(self, version):
-            self.repository.publish(make_model(version))
-            self.versions.add(version)
-            self.last = max(self.last, version)
+        @rule(chosen=st.sets(versions, min_size=2))
+        def publish(self, chosen):
+            for version in chosen:
+                self.repository.publish(make_model(version))
+            self.versions |= chosen
+            self.last = max(self.last, *chosen)
 
         @rule(alias=aliases, version=versions)
         def set_alias(self, alias, version):
@@ -66,8 +72,12 @@ def machine(make_model):
             del self.aliases[alias]
             self.moved(alias)
 
-        @rule()
-        def rollback(self):
+        @rule(times=st.sampled_from([3, 2, 1]))
+        def rollback(self, times):
+            for _ in range(times):
+                self.roll_back_once()
+
+        def roll_back_once(self):
             below = self.trail[:-1]
             while below and (below[-1] not in self.versions or below[-1] == self.trail[-1]):
                 below.pop()
@@ -78,6 +88,11 @@ def machine(make_model):
             assert self.repository.rollback("iris") == below[-1]
             self.trail = below
             self.aliases["production"] = below[-1]
+
+        @rule(order=st.permutations([1, 2, 3, 4]))
+        def promote(self, order):
+            for version in order:
+                self.set_alias("production", version)
 
         @rule(version=versions)
         def delete_version(self, version):
@@ -116,5 +131,5 @@ def machine(make_model):
 
 def test_the_repository_answers_as_a_plain_dict_would(machine):
     case = machine.TestCase
-    case.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+    case.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
     case("runTest").runTest()

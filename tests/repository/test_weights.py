@@ -163,6 +163,12 @@ def test_every_truncation_and_any_addition_is_refused(reading, good):
         reading(good + b"\0" * 4)
 
 
+def test_a_payload_of_another_width_than_its_dtype_is_refused(reading, good):
+    header, payload = unpacked(good)
+    with pytest.raises(ValueError, match="as long as its header says"):
+        reading(packed(header, payload * 2))
+
+
 def test_sizes_far_beyond_the_file_are_refused_without_allocating(reading, good):
     for huge in ((2**40, 2**40, 2), (2, *[1] * 10_000, 2), (2**60, 3)):
         with pytest.raises(ValueError, match="not as long as the sizes"):
