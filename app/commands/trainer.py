@@ -22,18 +22,25 @@ def run(arguments: argparse.Namespace) -> int:
     """Train until SIGTERM or SIGINT, or until the parent is gone; then write checkpoints and return 0."""
     settings = Settings()
     logging.config.dictConfig(log_config(settings.log_level))
-    stop = threading.Event()
+    body, jobs = "app.bootstrap:train_job", JobQueue(settings.database)
+    trainer = Trainer(settings=settings, jobs=jobs, body=body, stop=threading.Event())
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: _end(trainer))
     if arguments.with_parent:
-        threading.Thread(target=_until_closed, args=(stop,), daemon=True).start()
-    jobs = JobQueue(settings.database)
-    Trainer(settings=settings, jobs=jobs, body="app.bootstrap:train_job", stop=stop).run()
+        threading.Thread(target=_until_closed, args=(trainer,), daemon=True).start()
+    trainer.run()
     return 0
 
 
-def _until_closed(stop: threading.Event) -> None:
+def _until_closed(trainer: Trainer) -> None:
     """Read standard input to its end, which is the end of the parent however it dies."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
-    stop.set()
+    _end(trainer)
+
+
+def _end(trainer: Trainer) -> None:
+    """Let the trainer end; one whose cluster is still starting holds no job, and is not waited for."""
+    trainer.stop.set()
+    if not trainer.ready.is_set():
+        os._exit(0)

@@ -31,7 +31,7 @@ def open_cluster(address: str | None, *, workers: int, threads: int) -> Iterator
                 n_workers=workers,
                 threads_per_worker=1,
                 memory_limit=0,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 security=security,
                 silence_logs="ERROR",
             ) as cluster,
@@ -50,6 +50,8 @@ def _settings(threads: int) -> dict[str, object]:
     # A worker that dies under a job is reported at once: the job's own record counts its attempts.
     return {
         "distributed.scheduler.allowed-failures": 0,
+        "distributed.scheduler.http.routes": [],  # nothing to see or do over plain HTTP
+        "distributed.worker.http.routes": [],
         "distributed.nanny.pre-spawn-environ": {name: str(threads) for name in _THREAD_VARIABLES},
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,

@@ -37,6 +37,7 @@ class Trainer:
     stop: threading.Event
     owner: str = field(default_factory=lambda: secrets.token_hex(8))
     clock: Callable[[], float] = time.monotonic
+    ready: threading.Event = field(default_factory=threading.Event)  # set once it may hold jobs
     _running: dict[Future[str], tuple[str, int]] = field(default_factory=dict)
     _active: bool = False
     _renewed: float = float("-inf")
@@ -49,6 +50,7 @@ class Trainer:
             settings.dask_address, workers=settings.trainer_workers, threads=settings.trainer_threads
         ) as client:
             log.info("trainer ready")
+            self.ready.set()
             while not self.stop.wait(_LOOK_SECONDS):
                 try:
                     self._turn(client)
