@@ -34,9 +34,10 @@ def test_for_softmax_regression_a_contribution_is_the_weight_times_the_differenc
 
 @pytest.mark.parametrize(("hidden", "tolerance"), [((7,), 1e-3), ((7, 6), 2e-2)])
 def test_for_networks_contributions_are_integrated_gradients(make_params, rng, hidden, tolerance):
-    params, x, baseline = make_params(5, *hidden, 3), rng.normal(size=(2, 5)), rng.normal(size=5)
-    ours = contributions(params, x, baseline, [2, 0])
-    for row, label, got in zip(x, [2, 0], ours, strict=True):
+    params, x, baseline = make_params(5, *hidden, 3), rng.normal(scale=3, size=(6, 5)), rng.normal(size=5)
+    classes = [2, 0, 1] * 2
+    ours = contributions(params, x, baseline, classes)
+    for row, label, got in zip(x, classes, ours, strict=True):
         oracle = riemann(params, row, baseline, label)
         np.testing.assert_allclose(got, oracle, atol=tolerance * np.abs(oracle).max())
 

@@ -46,6 +46,11 @@ def test_ece_is_the_gap_of_confidence_and_accuracy_by_bin_weighted_by_rows(seed,
     assert ours.ece == pytest.approx(expected)
 
 
+def test_a_confidence_on_the_edge_of_two_bins_belongs_to_the_lower():
+    ours = metrics.evaluate(np.log([[0.5, 0.5]]), [0], bins=2)
+    assert [group.rows for group in ours.reliability] == [1, 0]
+
+
 def test_a_probability_that_rounds_to_zero_leaves_the_log_loss_finite():
     logs = losses.log_softmax(np.array([[1e4, -1e4, 0.0]]))
     with np.errstate(all="raise"):

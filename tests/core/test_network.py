@@ -87,12 +87,13 @@ def test_row_7_the_derivative_of_relu_at_zero_is_zero():
     assert network.input_gradients(params, np.zeros((1, 1)), [0]) == [[0]]
 
 
-def test_a_batch_in_pieces_has_the_cost_and_gradient_of_the_whole(make_params, rng, monkeypatch):
+@pytest.mark.parametrize("chunk", [1, 7, 30, 49])
+def test_a_batch_in_pieces_has_the_cost_and_gradient_of_the_whole(make_params, rng, monkeypatch, chunk):
     params, x, labels = make_params(4, 6, 3), rng.normal(size=(50, 4)), np.arange(50) % 3
     weights = rng.uniform(size=50)
     loss, whole = network.loss_and_gradients(params, x, labels, l2=0.1, weights=weights)
     by_input = network.input_gradients(params, x, labels)
-    monkeypatch.setattr(network, "CHUNK", 7)
+    monkeypatch.setattr(network, "CHUNK", chunk)
     in_pieces, pieces = network.loss_and_gradients(params, x, labels, l2=0.1, weights=weights)
     assert in_pieces == pytest.approx(loss, rel=1e-14)
     assert network.loss(params, x, labels, l2=0.1, weights=weights) == pytest.approx(loss, rel=1e-14)

@@ -187,6 +187,13 @@ def test_best_is_the_epoch_of_the_lowest_validation_loss(make_examples):
     assert run(TrainingSpec(max_epochs=2), train)[-1].state.best is None
 
 
+def test_of_equal_validation_losses_the_first_is_best(make_examples):
+    train = make_examples(30)
+    epochs = run(TrainingSpec(max_epochs=4, learning_rate=1e-30, optimizer="gradient_descent"), train, train)
+    assert len({epoch.validation_loss for epoch in epochs}) == 1
+    assert epochs[-1].state.best.epoch == 1
+
+
 def test_early_stopping_ends_patience_epochs_after_the_best_also_when_resumed(make_examples):
     train, validation = make_examples(30, 20, 3), make_examples(60, 20, 3)
     spec = TrainingSpec(max_epochs=200, batch_size=8, learning_rate=0.02)
