@@ -1,6 +1,7 @@
 """The first of two passes: blocks go to disk with provisional codes, while all is counted."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class _Draft:
             what="The table", limit=limits.max_dataset_bytes, unit="bytes", setting="max_dataset_bytes"
         )
 
-    @property
+    @cached_property
     def schema(self) -> Any:
         """Columns by position, since a feature may be called like the label."""
         columns = [(str(position), arrow_type(field)) for position, field in enumerate(self._fields)]

@@ -31,8 +31,12 @@ def test_a_batch_of_any_columns_fits_into_memory(widths):
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1, unique=True))
 def test_the_schema_tells_the_layout_back(names):
-    columns = [Column(field=Field(name=names[0], kind=Kind.CATEGORICAL, dtype="int32"), vocabulary=tuple(names))]
-    columns += [Column(field=Field(name=name, kind=Kind.VECTOR, dtype="uint8", width=3)) for name in names[1:]]
+    columns = [
+        Column(field=Field(name=names[0], kind=Kind.CATEGORICAL, dtype="int32"), vocabulary=tuple(names))
+    ]
+    columns += [
+        Column(field=Field(name=name, kind=Kind.VECTOR, dtype="uint8", width=3)) for name in names[1:]
+    ]
     for classes in (tuple(names), (False, True), (-1, 2**62)):
         layout = Layout(columns=tuple(columns), label="y", classes=classes)
         assert Layout.of(layout.schema) == layout

@@ -7,13 +7,14 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import ipc
 
-from app.datasets.formats.arrow_messages import check_messages
+from app.datasets.formats.arrow_messages import weigh
 from app.datasets.formats.columnar import ColumnarSource
 from app.datasets.formats.reading import reading
 from app.datasets.table import Options
 from app.errors import Unreadable
 
 _STREAM, _FILE = "The Arrow stream", "The Arrow file"
+_MOST_IN_MEMORY = 64 << 20  # larger batches stay in the memory map, whose pages the system can take back
 _MAGIC = 8  # bytes of magic and padding before the stream inside a file
 _END = b"\xff\xff\xff\xff\0\0\0\0"
 
@@ -38,18 +39,20 @@ def _source(
     what: str, path: Path, offset: int, options: Options, *, expected: int | None = None
 ) -> ColumnarSource:
     with reading(what):
-        found = check_messages(_from(path, offset))
-        schema = ipc.open_stream(_from(path, offset)).schema
-    if expected is not None and found != expected:
-        raise Unreadable(what=what, reason=f"its footer tells of {expected} batches, and {found} are there")
+        weighed = weigh(_from(path, offset, mapped=True))
+        schema = ipc.open_stream(_from(path, offset, mapped=True)).schema
+    if expected is not None and weighed.batches != expected:
+        reason = f"its footer tells of {expected} batches, and {weighed.batches} are there"
+        raise Unreadable(what=what, reason=reason)
+    mapped = weighed.largest > _MOST_IN_MEMORY
 
     def batches(_: list[str]) -> Iterator[Any]:
-        yield from ipc.open_stream(_from(path, offset))
+        yield from ipc.open_stream(_from(path, offset, mapped=mapped))
 
     return ColumnarSource(what, schema, batches, options)
 
 
-def _from(path: Path, offset: int) -> Any:
-    source = pa.memory_map(str(path))
+def _from(path: Path, offset: int, *, mapped: bool) -> Any:
+    source = pa.memory_map(str(path)) if mapped else pa.OSFile(str(path), "rb")
     source.seek(offset)
     return source

@@ -37,9 +37,16 @@ class _Table(NamedTuple):
         return _Table(self.data, at + struct.unpack_from("<I", self.data, at)[0])
 
 
-def check_messages(source: Any) -> int:
-    """Read the messages of a stream; how many are record batches. Raises TooLarge, and what Arrow raises."""
-    batches = 0
+class Weighed(NamedTuple):
+    """How many record batches a stream has, and the bytes of its largest message."""
+
+    batches: int
+    largest: int
+
+
+def weigh(source: Any) -> Weighed:
+    """Look at all messages of a stream. Raises TooLarge, and what Arrow raises."""
+    batches = largest = 0
     for message in ipc.MessageReader.open_stream(source):
         data = message.metadata.to_pybytes()
         root = _Table(data, struct.unpack_from("<I", data, 0)[0])
@@ -48,7 +55,8 @@ def check_messages(source: Any) -> int:
             header = root.follow(2)
             _check_unpacked(header.follow(1) if kind == _DICTIONARY else header, message.body)
         batches += kind == _BATCH
-    return batches
+        largest = max(largest, message.body.size if message.body else 0)
+    return Weighed(batches, largest)
 
 
 def _check_unpacked(batch: _Table, body: Any) -> None:

@@ -15,6 +15,7 @@ from app.datasets.table import Block, Field, Kind, Options, check_categorical, c
 from app.errors import NeuronaError, Unreadable
 
 _BLOCK, _MOST_BLOCK = 1 << 20, 64 << 20
+_COLUMN_BYTES, _WIDE_BLOCK = 2 << 10, 32 << 20  # with many columns, blocks of a few rows would take forever
 
 
 class CsvSource:
@@ -27,10 +28,10 @@ class CsvSource:
 
     def __init__(self, path: Path, options: Options) -> None:
         self._path = path
-        self._block = _BLOCK
         self._header = read_header(path)
         self.warnings: list[str] = []
         names = list(self._header.names)
+        self._block = min(max(_BLOCK, _COLUMN_BYTES * len(names)), _WIDE_BLOCK)
         check_names(names, "line 1", options.limits.max_columns)
         self.label = names[label_position(names, options.label, "line 1")]
         features = [name for name in names if name != self.label]
@@ -108,7 +109,7 @@ class CsvSource:
             convert_options=arrow_csv.ConvertOptions(
                 column_types=types,
                 include_columns=list(types),
-                null_values=sorted(MISSING),
+                null_values=sorted(MISSING) if pa.float64() in types.values() else [],
                 strings_can_be_null=False,
             ),
         )

@@ -33,7 +33,7 @@ def parquet_source(path: Path, options: Options) -> ColumnarSource:
 
 def _opened(path: Path, texts: list[str]) -> Any:
     return parquet.ParquetFile(
-        pa.OSFile(str(path), "rb"), read_dictionary=texts, pre_buffer=False, buffer_size=1 << 20
+        pa.OSFile(str(path), "rb"), read_dictionary=texts, pre_buffer=False, buffer_size=1 << 16
     )
 
 
