@@ -29,7 +29,9 @@ class Services:
 
     def start(self) -> None:
         """Make ready what needs it. Without a usable data folder the server still predicts."""
+        self.cache.sweep()
         try:
+            self.repository.sweep()
             self.settings.data.mkdir(parents=True, exist_ok=True)
             self.jobs.prepare()
             self.datasets.sweep()

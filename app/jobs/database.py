@@ -8,7 +8,6 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 from sqlalchemy.pool import QueuePool
 
 from app.errors import StorageFailed
-from app.jobs.tables import metadata
 
 _BUSY_SECONDS = 20
 
@@ -32,12 +31,6 @@ def connect(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
-
-
-def create_tables(engine: Engine) -> None:
-    """Make whatever tables are missing; safe when several processes start at once."""
-    with writing(engine) as connection:
-        metadata.create_all(connection)
 
 
 @contextmanager

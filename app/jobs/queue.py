@@ -1,16 +1,19 @@
 """The job records as the training side writes them: claimed, written by one attempt at a time, finished."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Update, func, insert, select, update
+from sqlalchemy import Column, Connection, Engine, func, insert, select, update
 
 from app.errors import Superseded
-from app.jobs.database import connect, create_tables, reading, writing
+from app.jobs.database import connect, reading, writing
+from app.jobs.ending import Ending, of_attempt
 from app.jobs.leases import take_lease
-from app.jobs.records import EpochRecord, Failure, Job, Progress, State
+from app.jobs.records import EpochRecord, Failure, Job, Progress
 from app.jobs.rows import last_sequence, read_job
+from app.jobs.schema import bring_up_to_date
 from app.jobs.tables import epochs, jobs
 from app.jobs.times import timestamp, utc_now
 
@@ -27,8 +30,8 @@ class JobQueue:
         self._now = now
 
     def prepare(self) -> None:
-        """Make the tables that are missing."""
-        create_tables(self._engine)
+        """Bring the tables to this release's shape."""
+        bring_up_to_date(self._engine)
 
     def close(self) -> None:
         """Give every connection back."""
@@ -103,39 +106,20 @@ class JobQueue:
                     connection.execute(insert(epochs), fresh)
             return bool(connection.execute(select(jobs.c.pause).where(jobs.c.id == job_id)).scalar_one())
 
-    def begin_publishing(self, job_id: str, attempt: int) -> None:
-        """Pass the point after which a job can no longer be cancelled. Raises: Superseded."""
-        with writing(self._engine) as connection:
-            self._fenced(connection, job_id, attempt, {"publishing": True})
+    @contextmanager
+    def ending(self, job_id: str, attempt: int) -> Iterator[Ending]:
+        """Hold the job while its end is carried out: until then nobody can cancel it or take it over.
 
-    def finish(
-        self,
-        job_id: str,
-        attempt: int,
-        state: State,
-        *,
-        hyperparameters: dict[str, Any] | None = None,
-        metrics: dict[str, Any] | None = None,
-        promoted: bool | None = None,
-        error: Failure | None = None,
-        warnings: Sequence[str] = (),
-    ) -> None:
-        """Bring a running job to its final state. Raises: Superseded."""
-        values: dict[str, Any] = {
-            "state": state,
-            "finished_at": self._stamp(),
-            "metrics": metrics,
-            "promoted": promoted,
-            "error": error.model_dump() if error else None,
-        }
-        if hyperparameters is not None:
-            values["hyperparameters"] = hyperparameters
+        What is done inside must be short. Raises: Superseded.
+        """
         with writing(self._engine) as connection:
-            job = read_job(connection, job_id)
-            values["warnings"] = [*job.warnings, *(text for text in warnings if text not in job.warnings)]
-            if state == "succeeded":
-                values["progress"] = {**job.progress.model_dump(), "fraction": 1.0, "eta_seconds": 0.0}
-            self._fenced(connection, job_id, attempt, values)
+            self._fenced(connection, job_id, attempt, {"attempt": attempt})
+            yield Ending(connection, job_id, attempt, self._now())
+
+    def fail(self, job_id: str, attempt: int, error: Failure) -> None:
+        """Bring a running job to its end as failed. Raises: Superseded."""
+        with self.ending(job_id, attempt) as end:
+            end.fail(error)
 
     def release(self, job_id: str, attempt: int) -> None:
         """Give a paused job back to the queue. Raises: Superseded."""
@@ -144,25 +128,19 @@ class JobQueue:
 
     def lose(self, job_id: str, attempt: int, *, most: int, failure: Failure) -> None:
         """Note that a worker died under the job: back in the queue, or failed once `most` have died."""
-        with writing(self._engine) as connection:
-            lost = connection.execute(
-                select(jobs.c.losses).where(jobs.c.id == job_id, jobs.c.attempt == attempt)
-            ).scalar()
-            if lost is None:
-                return
-            ended = {"state": "failed", "error": failure.model_dump(), "finished_at": self._stamp()}
-            values = ended if lost + 1 >= most else {"state": "queued"}
-            connection.execute(
-                _of_attempt(job_id, attempt).values(losses=lost + 1, attempt=jobs.c.attempt + 1, **values)
-            )
+        self._put_back(job_id, attempt, jobs.c.losses, most, failure)
+
+    def set_back(self, job_id: str, attempt: int, *, most: int, failure: Failure) -> None:
+        """Note that the disk or the database failed the job: back in the queue, or failed after `most` times."""
+        self._put_back(job_id, attempt, jobs.c.setbacks, most, failure)
+
+    def _put_back(self, job_id: str, attempt: int, count: Column[int], most: int, failure: Failure) -> None:
+        with suppress(Superseded), self.ending(job_id, attempt) as end:
+            end.put_back(count, most, failure)
 
     def _stamp(self) -> str:
         return timestamp(self._now())
 
     def _fenced(self, connection: Connection, job_id: str, attempt: int, values: dict[str, Any]) -> None:
-        if not connection.execute(_of_attempt(job_id, attempt).values(**values)).rowcount:
+        if not connection.execute(of_attempt(job_id, attempt).values(**values)).rowcount:
             raise Superseded(id=job_id, attempt=attempt)
-
-
-def _of_attempt(job_id: str, attempt: int) -> Update:
-    return update(jobs).where(jobs.c.id == job_id, jobs.c.attempt == attempt, jobs.c.state == "running")

@@ -77,6 +77,13 @@ class EpochRecord(Record):
     seconds: float = Field(description="training time since the job began, pauses left out")
 
 
+class Webhook(Record):
+    """Where to tell of a job's end, and the secret that signs what is told."""
+
+    url: str = Field(max_length=2000, pattern="^https?://", examples=["https://example.com/hooks/neurona"])
+    secret: str | None = Field(None, min_length=8, max_length=200, exclude=True)
+
+
 class NewJob(Record):
     """What was asked for, once everything that can be said at once has been checked."""
 
@@ -88,6 +95,9 @@ class NewJob(Record):
     warm_start: str | None = None
     promote: Promote = "if_better"
     metadata: dict[str, Any] = Field(default_factory=dict)
+    max_runtime_seconds: float | None = None
+    memory_bytes: int = Field(0, exclude=True, description="about what training needs")
+    webhook: Webhook | None = None
     warnings: list[str] = Field(default_factory=list)
 
 

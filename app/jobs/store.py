@@ -9,9 +9,11 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import Busy, Invalid, JobFinished, KeyReused, Problem
-from app.jobs.database import connect, create_tables, reading, writing
+from app.jobs.database import connect, reading, writing
+from app.jobs.ending import final
 from app.jobs.records import FINAL, EpochRecord, Job, NewJob, Progress, State
 from app.jobs.rows import last_sequence, read_epochs, read_job, to_job
+from app.jobs.schema import bring_up_to_date
 from app.jobs.tables import idempotency, jobs
 from app.jobs.times import timestamp, utc_now
 
@@ -26,8 +28,8 @@ class JobStore:
         self._now = now
 
     def prepare(self) -> None:
-        """Make the tables that are missing."""
-        create_tables(self._engine)
+        """Bring the tables to this release's shape."""
+        bring_up_to_date(self._engine)
 
     def close(self) -> None:
         """Give every connection back."""
@@ -117,20 +119,15 @@ class JobStore:
     def cancel(self, job_id: str) -> Job:
         """End a job as cancelled; whoever trains it is refused its next write.
 
-        Raises: JobNotFound; JobFinished, also when the version is being published already.
+        Raises: JobNotFound; JobFinished.
         """
         with writing(self._engine) as connection:
+            unfinished = update(jobs).where(jobs.c.id == job_id, jobs.c.state.not_in(FINAL))
+            done = connection.execute(unfinished.values(**final("cancelled", self._now()))).rowcount
             job = read_job(connection, job_id)
-            done = connection.execute(
-                update(jobs)
-                .where(jobs.c.id == job_id, jobs.c.state.not_in(FINAL), jobs.c.publishing.is_(False))
-                .values(state="cancelled", finished_at=self._stamp())
-            ).rowcount
             if not done:
-                raise JobFinished(
-                    id=job_id, state=job.state if job.finished else "begun to publish its version"
-                )
-            return read_job(connection, job_id)
+                raise JobFinished(id=job_id, state=job.state)
+            return job
 
     def needing_dataset(self, dataset: str) -> str | None:
         """The id of an unfinished job that needs the dataset, if there is one."""
@@ -172,14 +169,17 @@ class JobStore:
     def _insert(self, connection: Connection, new: NewJob, floor: int) -> Job:
         job_id = f"job_{secrets.token_hex(8)}"
         version = max(_last_version(connection, new.model), floor) + 1
-        values = {**new.model_dump(), "given": new.given}
+        values = {name: getattr(new, name) for name in NewJob.model_fields if name != "webhook"}
+        webhook = new.webhook and {"url": new.webhook.url, "secret": new.webhook.secret}
         connection.execute(
             insert(jobs).values(
                 id=job_id,
                 version=version,
                 state="queued",
+                attempt=0,
                 progress=Progress().model_dump(),
                 created_at=self._stamp(),
+                webhook=webhook,
                 **values,
             )
         )

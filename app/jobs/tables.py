@@ -28,8 +28,8 @@ jobs = Table(
     Column("state", String(16), nullable=False),
     Column("attempt", Integer, nullable=False, default=0),
     Column("losses", Integer, nullable=False, default=0),
+    Column("setbacks", Integer, nullable=False, server_default="0"),
     Column("pause", Boolean, nullable=False, default=False, server_default=false()),
-    Column("publishing", Boolean, nullable=False, default=False, server_default=false()),
     Column("algorithm", String(32), nullable=False),
     Column("given", JSON, nullable=False),
     Column("hyperparameters", JSON, nullable=False),
@@ -38,6 +38,11 @@ jobs = Table(
     Column("promote", String(16), nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("warnings", JSON, nullable=False),
+    Column("memory_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("max_runtime_seconds", Float(53)),
+    Column("webhook", JSON(none_as_null=True)),
+    Column("webhook_due", Float(53)),  # when to try next; null: nothing to do
+    Column("webhook_tries", Integer, nullable=False, server_default="0"),
     Column("progress", JSON, nullable=False),
     Column("metrics", JSON),
     Column("promoted", Boolean),
@@ -48,6 +53,7 @@ jobs = Table(
     UniqueConstraint("model", "version"),
     Index("jobs_by_state", "state", "number"),
     Index("jobs_by_dataset", "dataset"),
+    Index("jobs_by_webhook", "webhook_due"),
     sqlite_autoincrement=True,
 )
 

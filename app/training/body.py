@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from app.errors import Superseded, TrainingDiverged
+from app.errors import StorageFailed, Superseded, TrainingDiverged
 from app.jobs import Job, plan
 from app.jobs.times import timestamp, utc_now
 from app.training.card import compose
@@ -14,7 +14,7 @@ from app.training.checkpoints import Finished
 from app.training.failure import failure_of
 from app.training.journal import Effort, Journal, Paused
 from app.training.material import Material, prepare
-from app.training.promotion import Verdict, decide
+from app.training.promotion import Jury
 from app.training.workplace import Workplace
 from core import training
 from core.calibration import fit_temperature
@@ -28,7 +28,7 @@ _YIELD_FLOPS = 4e9  # work between two looks at the database: about a fifth of a
 def run_job(place: Workplace, job_id: str, attempt: int) -> str:
     """Train a claimed job and bring it to its end, unless another attempt has taken it over.
 
-    Returns: the state reached, "superseded" or "paused".
+    Returns: the state reached, "superseded" or "paused". Raises: StorageFailed, with the job as it was.
     """
     try:
         job = place.jobs.get(job_id)
@@ -38,6 +38,8 @@ def run_job(place: Workplace, job_id: str, attempt: int) -> str:
     except Paused:
         place.jobs.release(job_id, attempt)
         return "paused"
+    except StorageFailed:
+        raise  # the trainer tries again once disk and database are back
     except Exception as error:
         return _fail(place, job_id, attempt, error)
 
@@ -78,7 +80,9 @@ class Run:
             ),
             clock=time.monotonic,
             checkpoint_seconds=settings.checkpoint_seconds,
-            max_runtime_seconds=settings.max_runtime_seconds,
+            max_runtime_seconds=min(
+                self.job.max_runtime_seconds or settings.max_runtime_seconds, settings.max_runtime_seconds
+            ),
             start=self.place.checkpoints.newest(self.job.id),
         )
 
@@ -141,30 +145,24 @@ class Run:
             candidates=dict(zip(plan.CANDIDATES[self.job.algorithm], journal.finished, strict=True)),
             created_at=timestamp(utc_now()),
         )
-        jobs, repository = self.place.jobs, self.place.repository
-        jobs.begin_publishing(self.job.id, self.attempt)
-        repository.publish(model)
-        verdict = self._promote(material, metrics["log_loss"])
-        jobs.finish(
-            self.job.id,
-            self.attempt,
-            "succeeded",
-            hyperparameters=hyperparameters,
-            metrics=metrics,
-            promoted=verdict.promoted,
-            warnings=[*self.warnings, *verdict.notes],
-        )
+        jury = Jury(self.place.repository, self.job, material=material, loss=metrics["log_loss"])
+        jury.judge_production()
+        with (
+            self.place.repository.staged(model) as publish,
+            self.place.jobs.ending(self.job.id, self.attempt) as end,
+        ):
+            publish()
+            verdict = jury.decide()
+            if verdict.promoted:
+                self.place.repository.set_alias(self.job.model, "production", self.job.version)
+            end.succeed(
+                hyperparameters=hyperparameters,
+                metrics=metrics,
+                promoted=verdict.promoted,
+                warnings=[*self.warnings, *verdict.notes],
+            )
         self.place.checkpoints.discard(self.job.id)
         return "succeeded"
-
-    def _promote(self, material: Material, log_loss: float) -> Verdict:
-        job, repository = self.job, self.place.repository
-        verdict = decide(
-            repository, job.model, job.version, rule=job.promote, material=material, loss=log_loss
-        )
-        if verdict.promoted:
-            repository.set_alias(job.model, "production", job.version)
-        return verdict
 
 
 def _steps_per_yield(spec: TrainingSpec, material: Material) -> int:
@@ -184,7 +182,7 @@ def _fail(place: Workplace, job_id: str, attempt: int, error: Exception) -> str:
         error = TrainingDiverged(loss=error.loss, epoch=error.epoch, learning_rate=error.learning_rate)
     failure = failure_of(error)
     try:
-        place.jobs.finish(job_id, attempt, "failed", error=failure)
+        place.jobs.fail(job_id, attempt, failure)
     except Superseded:
         return "superseded"
     place.checkpoints.discard(job_id)

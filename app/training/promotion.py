@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.errors import NeuronaError
-from app.jobs import Promote
+from app.jobs import Job
 from app.jobs.plan import Label
 from app.repository.model import Model
 from app.repository.repository import Repository
@@ -23,22 +23,49 @@ class Verdict:
     notes: tuple[str, ...] = ()
 
 
-def decide(
-    repository: Repository, model: str, version: int, *, rule: Promote, material: Material, loss: float
-) -> Verdict:
-    """Apply the promotion rule to a version that is published and whose validation log loss is `loss`."""
-    production = repository.aliases(model).get("production")
-    if production is None or production == version or rule == "always":
-        return Verdict(promoted=True)
-    if rule == "never":
-        return Verdict(promoted=False)
-    try:
-        theirs = log_loss(repository.load(model, production), material)
-    except (NeuronaError, ValueError, KeyError) as error:
-        note = f"not promoted: version {production} could not be judged on the same rows ({error})"
-        return Verdict(promoted=False, notes=(note,))
-    note = f"validation log loss {loss:.4g} against {theirs:.4g} of version {production} on the same rows"
-    return Verdict(promoted=loss < theirs, notes=() if loss < theirs else (f"not promoted: {note}",))
+class Jury:
+    """Judges a job's version, whose validation log loss is `loss`, against the one in production."""
+
+    def __init__(self, repository: Repository, job: Job, *, material: Material, loss: float) -> None:
+        self._repository, self._job, self._material, self._loss = repository, job, material, loss
+        self._known: dict[int, float | str] = {}
+
+    def judge_production(self) -> None:
+        """Do beforehand what takes time, so that `decide` is quick."""
+        production = self._production()
+        if self._job.promote == "if_better" and production not in (None, self._job.version):
+            self._loss_of(production)
+
+    def decide(self) -> Verdict:
+        """Apply the promotion rule."""
+        production, rule = self._production(), self._job.promote
+        if production is None or production == self._job.version or rule == "always":
+            return Verdict(promoted=True)
+        if rule == "never":
+            return Verdict(promoted=False)
+        theirs = self._loss_of(production)
+        if isinstance(theirs, str):
+            note = f"not promoted: version {production} could not be judged on the same rows ({theirs})"
+            return Verdict(promoted=False, notes=(note,))
+        if self._loss < theirs:
+            return Verdict(promoted=True)
+        losses = f"{self._loss:.4g} against {theirs:.4g} of version {production}"
+        return Verdict(
+            promoted=False, notes=(f"not promoted: validation log loss {losses} on the same rows",)
+        )
+
+    def _production(self) -> int | None:
+        return self._repository.aliases(self._job.model).get("production")
+
+    def _loss_of(self, version: int) -> float | str:
+        """The version's log loss, or why there is none."""
+        if version not in self._known:
+            try:
+                model = self._repository.load(self._job.model, version)
+                self._known[version] = log_loss(model, self._material)
+            except (NeuronaError, ValueError, KeyError) as error:
+                self._known[version] = str(error)
+        return self._known[version]
 
 
 def log_loss(model: Model, material: Material) -> float:

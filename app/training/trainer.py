@@ -13,17 +13,18 @@ from dataclasses import dataclass, field
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from app.errors import NeuronaError, StorageFailed, WorkerLost
-from app.jobs import Failure, JobQueue
+from app.errors import StorageFailed
+from app.jobs import JobQueue
 from app.settings import Settings
 from app.training.cluster import call, open_cluster
-from app.training.failure import failure_of
+from app.training.mishaps import Broken, Lost, Mishap, SetBack
 
 log = logging.getLogger("neurona.trainer")
 
 _LOOK_SECONDS = 0.1  # between two looks for new jobs
 _LEASE_SECONDS = 6.0
 _RENEW_SECONDS = 2.0  # a renewal is a write to disk, so not at every look
+_SETBACK_SECONDS = 5.0  # that disk and database get to recover
 _PAUSE_SECONDS = 5.0  # that running jobs get to write a checkpoint at shutdown
 
 
@@ -39,6 +40,7 @@ class Trainer:
     clock: Callable[[], float] = time.monotonic
     ready: threading.Event = field(default_factory=threading.Event)  # set once it may hold jobs
     _running: dict[Future[str], tuple[str, int]] = field(default_factory=dict)
+    _mishaps: list[Mishap] = field(default_factory=list)
     _active: bool = False
     _renewed: float = float("-inf")
 
@@ -63,9 +65,10 @@ class Trainer:
     def _turn(self, client: Client) -> None:
         if not self._hold_lease():
             self._running.clear()
+            self._mishaps.clear()
             return
         self._collect()
-        free = self.settings.trainer_workers - len(self._running)
+        free = self.settings.trainer_workers - len(self._running) - len(self._mishaps)
         while free > 0 and self.jobs.waiting() and (claimed := self.jobs.claim()):
             job, attempt = claimed
             log.info("job %s: attempt %d begins", job.id, attempt)
@@ -86,29 +89,27 @@ class Trainer:
         return held
 
     def _collect(self) -> None:
-        """See to the jobs whose Dask task has ended."""
+        """See to the jobs whose Dask task has ended, and to those whose time to be tried again has come."""
         for future in [each for each in self._running if each.done()]:
             job_id, attempt = self._running.pop(future)
             error = future.exception() if future.status == "error" else None
-            if isinstance(error, KilledWorker) or future.status in ("cancelled", "lost"):
-                self._lost(job_id, attempt)
-            elif error is not None:
-                log.error("job %s: attempt %d broke", job_id, attempt, exc_info=error)
-                self._broke(job_id, attempt, error)
-            else:
+            if error is None and future.status == "finished":
                 log.info("job %s: attempt %d %s", job_id, attempt, future.result())
+            else:
+                self._mishaps.append(self._mishap(job_id, attempt, error))
+        for mishap in [each for each in self._mishaps if each.due <= self.clock()]:
+            mishap.settle(self.jobs)
+            self._mishaps.remove(mishap)
 
-    def _lost(self, job_id: str, attempt: int) -> None:
-        most = self.settings.max_attempts
-        failure = WorkerLost(times=most)
-        log.warning("job %s: the worker of attempt %d died", job_id, attempt)
-        self.jobs.lose(job_id, attempt, most=most, failure=Failure(code=failure.code, message=str(failure)))
-
-    def _broke(self, job_id: str, attempt: int, error: BaseException) -> None:
-        try:
-            self.jobs.finish(job_id, attempt, "failed", error=failure_of(error))
-        except NeuronaError:
-            return  # the body had already brought the job to its end
+    def _mishap(self, job_id: str, attempt: int, error: BaseException | None) -> Mishap:
+        if error is None or isinstance(error, KilledWorker):
+            log.warning("job %s: the worker of attempt %d died", job_id, attempt)
+            return Lost(job_id=job_id, attempt=attempt, due=self.clock(), most=self.settings.max_attempts)
+        if isinstance(error, StorageFailed):
+            log.warning("job %s: attempt %d was set back: %s", job_id, attempt, error)
+            return SetBack(job_id=job_id, attempt=attempt, due=self.clock() + _SETBACK_SECONDS, error=error)
+        log.error("job %s: attempt %d broke", job_id, attempt, exc_info=error)
+        return Broken(job_id=job_id, attempt=attempt, due=self.clock(), error=error)
 
     def _give_back(self) -> None:
         if not self._running:

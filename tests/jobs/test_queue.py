@@ -1,10 +1,12 @@
 """A job is written by one attempt at a time, and its record has no gap and no double."""
 
+import threading
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.errors import Superseded
+from app.errors import JobFinished, Superseded
 from app.jobs import EpochRecord, Failure, JobQueue, JobStore, NewJob, Progress
 
 
@@ -55,8 +57,8 @@ def test_a_taken_over_job_refuses_every_write_of_the_old_attempt(store, queue, n
     assert new > old
     for write in (
         lambda: queue.record(job.id, old, [epoch(1)]),
-        lambda: queue.begin_publishing(job.id, old),
-        lambda: queue.finish(job.id, old, "succeeded"),
+        lambda: queue.fail(job.id, old, Failure(code="x", message="y")),
+        lambda: queue.ending(job.id, old).__enter__(),
         lambda: queue.release(job.id, old),
     ):
         with pytest.raises(Superseded):
@@ -78,19 +80,50 @@ def test_a_finished_job_keeps_its_result(store, queue, new_job):
     store.submit(new_job(warnings=["w1"]))
     job, attempt = queue.claim()
     queue.record(job.id, attempt, progress=Progress(epoch=3, max_epochs=10, fraction=0.3, eta_seconds=4.0))
-    queue.finish(
-        job.id, attempt, "succeeded", metrics={"accuracy": 1.0}, promoted=True, warnings=["w1", "w2"]
-    )
+    with queue.ending(job.id, attempt) as end:
+        end.succeed(
+            hyperparameters={"l2": 0.0}, metrics={"accuracy": 1.0}, promoted=True, warnings=["w1", "w2"]
+        )
     done = store.get(job.id)
-    assert (done.state, done.promoted, done.metrics, done.warnings) == (
-        "succeeded",
-        True,
-        {"accuracy": 1.0},
-        ["w1", "w2"],
-    )
+    assert (done.state, done.promoted, done.metrics) == ("succeeded", True, {"accuracy": 1.0})
+    assert (done.warnings, done.hyperparameters) == (["w1", "w2"], {"l2": 0.0})
     assert (done.progress.fraction, done.progress.eta_seconds, done.progress.epoch) == (1.0, 0.0, 3)
     with pytest.raises(Superseded):
-        queue.finish(job.id, attempt, "failed")
+        queue.fail(job.id, attempt, Failure(code="x", message="y"))
+
+
+def test_an_end_that_breaks_off_leaves_the_job_running(store, queue, new_job):
+    store.submit(new_job())
+    job, attempt = queue.claim()
+    with pytest.raises(ZeroDivisionError), queue.ending(job.id, attempt) as end:  # noqa: PT012 - the end breaks off
+        end.succeed(hyperparameters={}, metrics={}, promoted=True, warnings=[])
+        raise ZeroDivisionError
+    assert store.get(job.id).state == "running"
+
+
+def test_a_job_that_is_being_ended_can_be_neither_cancelled_nor_taken_over(store, queue, url, new_job):
+    store.submit(new_job())
+    job, attempt = queue.claim()
+    refused = []
+
+    def disturb() -> None:
+        other = JobQueue(url)
+        other.requeue_running()
+        other.close()
+        try:
+            store.cancel(job.id)
+        except JobFinished as error:
+            refused.append(error)
+
+    with queue.ending(job.id, attempt) as end:
+        thread = threading.Thread(target=disturb)
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+        end.succeed(hyperparameters={}, metrics={}, promoted=True, warnings=[])
+    thread.join()
+    assert len(refused) == 1
+    assert store.get(job.id).state == "succeeded"
 
 
 def test_a_pause_is_seen_at_the_next_write_and_the_job_returns_to_the_queue(store, queue, new_job):
@@ -118,6 +151,18 @@ def test_a_job_that_loses_its_worker_too_often_fails_with_the_reason(store, queu
     ended = store.get(job.id)
     assert (ended.state, ended.error) == ("failed", failure)
     assert ended.finished_at is not None
+
+
+def test_setbacks_are_counted_apart_from_lost_workers(store, queue, new_job):
+    store.submit(new_job())
+    failure = Failure(code="storage_failed", message="disk full")
+    job, attempt = queue.claim()
+    queue.set_back(job.id, attempt, most=2, failure=failure)
+    job, attempt = queue.claim()
+    queue.lose(job.id, attempt, most=2, failure=Failure(code="worker_lost", message="died"))
+    job, attempt = queue.claim()
+    queue.set_back(job.id, attempt, most=2, failure=failure)
+    assert (store.get(job.id).state, store.get(job.id).error) == ("failed", failure)
 
 
 def test_a_loss_reported_for_an_old_attempt_changes_nothing(store, queue, new_job):

@@ -126,15 +126,6 @@ def test_a_queued_job_is_cancelled_at_once_and_only_once(store, queue, new_job):
     assert queue.claim() is None
 
 
-def test_a_job_that_publishes_can_no_longer_be_cancelled(store, queue, new_job):
-    store.submit(new_job())
-    job, attempt = queue.claim()
-    queue.begin_publishing(job.id, attempt)
-    with pytest.raises(JobFinished, match="publish"):
-        store.cancel(job.id)
-    assert store.get(job.id).state == "running"
-
-
 def test_an_unknown_job_is_not_found(store):
     for ask in (store.get, store.cancel, store.history):
         with pytest.raises(JobNotFound, match="job_x"):

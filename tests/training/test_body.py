@@ -2,7 +2,9 @@
 
 import pytest
 
+from app.jobs.ending import Ending
 from app.training import journal
+from app.training.promotion import Jury
 
 SOFTMAX = {"algorithm": "softmax_regression"}
 
@@ -76,24 +78,31 @@ def test_a_run_killed_anywhere_ends_in_the_same_bits(make_bench, monkeypatch, de
     assert disturbed.history(second) == undisturbed.history(job)
 
 
-def test_a_run_killed_between_publishing_and_its_end_still_succeeds_once(make_bench, monkeypatch):
+@pytest.mark.parametrize("moment", ["published", "promoted", "ended"])
+def test_a_run_killed_while_it_ends_still_succeeds_once(make_bench, monkeypatch, moment):
     undisturbed, disturbed = make_bench(), make_bench()
     undisturbed.train()
     job = disturbed.submit()
-    real = disturbed.place.jobs.finish
+    target = {"published": Jury, "promoted": Ending, "ended": Ending}[moment]
+    name = {"published": "decide", "promoted": "succeed", "ended": "succeed"}[moment]
+    real = getattr(target, name)
 
-    def killed(*_arguments, **_fields):
+    def killed(self, *arguments, **fields):
+        if moment == "ended":
+            real(self, *arguments, **fields)  # written, but not yet committed
         raise Killed
 
-    monkeypatch.setattr(disturbed.place.jobs, "finish", killed)
-    with pytest.raises(Killed):
-        disturbed.run()
-    monkeypatch.setattr(disturbed.place.jobs, "finish", real)
+    with monkeypatch.context() as patch:
+        patch.setattr(target, name, killed)
+        with pytest.raises(Killed):
+            disturbed.run()
+    assert disturbed.store.get(job.id).state == "running"
     disturbed.place.jobs.requeue_running()
     assert disturbed.run() == "succeeded"
     done = disturbed.store.get(job.id)
     assert (done.state, done.promoted, done.version) == ("succeeded", True, 1)
     assert disturbed.place.repository.versions("iris") == [1]
+    assert disturbed.place.repository.resolve("iris") == ("iris", 1)
     assert disturbed.weights(1) == undisturbed.weights(1)
 
 

@@ -1,0 +1,105 @@
+"""The database has this release's shape, however it came about."""
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from app.errors import StorageFailed
+from app.jobs import JobQueue, JobStore
+from app.jobs import schema as schemas
+from app.jobs.database import connect, reading
+from app.jobs.tables import metadata
+
+RELEASE = Path(__file__).parent / "release_0_1_0"
+
+
+@pytest.fixture
+def old(tmp_path) -> str:
+    """The URL of a database that release 0.1 left behind: a job running, one queued, others ended."""
+    path = tmp_path / "neurona.db"
+    database = sqlite3.connect(path)
+    database.executescript((RELEASE / "neurona.sql").read_text())
+    database.close()
+    return f"sqlite:///{path}"
+
+
+def differences(url: str) -> list[object]:
+    engine = connect(url)
+    with reading(engine) as connection:
+        found = compare_metadata(MigrationContext.configure(connection), metadata)
+    engine.dispose()
+    return found
+
+
+def test_a_new_database_has_the_tables_that_the_code_speaks_of(store, url):
+    assert differences(url) == []
+
+
+def test_a_database_of_the_first_release_is_brought_to_this_ones_shape(old):
+    store = JobStore(old)
+    store.prepare()
+    store.prepare()
+    store.close()
+    assert differences(old) == []
+
+
+def test_nothing_is_lost_in_the_upgrade_and_unfinished_jobs_go_on(old):
+    before = sqlite3.connect(old.removeprefix("sqlite:///"))
+    ids = [row[0] for row in before.execute("select id from jobs order by number desc")]
+    epochs = dict(before.execute("select job, count(*) from epochs group by job"))
+    before.close()
+    store, queue = JobStore(old), JobQueue(old)
+    store.prepare()
+    jobs = store.page()[0]
+    assert [job.id for job in jobs] == ids
+    assert [job.state for job in jobs] == ["queued", "running", "succeeded", "cancelled", "succeeded"]
+    for job in jobs:
+        assert len(store.history(job.id)) == epochs.get(job.id, 0)
+    assert jobs[-1].metrics["validation_rows"] == 15
+    queue.requeue_running()
+    assert [queue.claim()[0].version for _ in range(2)] == [4, 5]
+    assert store.last_version("iris") == 5
+    store.close()
+    queue.close()
+
+
+def test_many_processes_may_start_at_once(url):
+    failures = []
+
+    def start() -> None:
+        store = JobStore(url)
+        try:
+            store.prepare()
+        except Exception as error:
+            failures.append(error)
+        store.close()
+
+    threads = [threading.Thread(target=start) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert differences(url) == []
+
+
+def test_a_database_of_a_later_release_is_refused_and_left_alone(store, url):
+    path = url.removeprefix("sqlite:///")
+    database = sqlite3.connect(path)
+    database.execute("update alembic_version set version_num = '9999'")
+    database.commit()
+    with pytest.raises(StorageFailed, match="later release"):
+        store.prepare()
+    assert database.execute("select version_num from alembic_version").fetchone() == ("9999",)
+    database.close()
+
+
+def test_the_newest_step_is_the_one_that_the_code_expects():
+    steps = sorted(
+        path.stem[:4] for path in (Path(schemas.__file__).parent / "migrations" / "versions").glob("0*.py")
+    )
+    assert steps[-1] == schemas.HEAD
