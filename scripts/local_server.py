@@ -20,14 +20,16 @@ STOP_SECONDS = 10.0
 class LocalServer:
     """`neurona serve` on loopback: started, stopped and started again on the same port and folders.
 
-    No setting of the caller's environment reaches it; `settings` are those that differ from the defaults.
+    No setting of the caller's environment reaches it; `settings` are those that differ from the defaults. Another
+    `command` may name `{port}`.
     """
 
     def __init__(self, folder: Path, *command: str, **settings: object) -> None:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.data, self.models, self.log = folder / "data", folder / "models", folder / "server.log"
-        self.command = command or (sys.executable, "-m", "app", "serve")
+        words = command or (sys.executable, "-m", "app", "serve")
+        self.command = [word.format(port=self.port) for word in words]
         said = {"data": self.data, "models": self.models, "port": self.port, **settings}
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("NEURONA_")},

@@ -3,6 +3,8 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -15,10 +17,16 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", default=os.environ.get("NEURONA_KEY"), help="API key (also NEURONA_KEY)")
 
 
-def connect(arguments: argparse.Namespace) -> httpx.Client:
-    """A client of the server that the options name."""
+@contextmanager
+def connect(arguments: argparse.Namespace) -> Iterator[httpx.Client]:
+    """A client of the server that the options name. Raises: SystemExit where none answers."""
     headers = {"Authorization": f"Bearer {arguments.key}"} if arguments.key else {}
-    return httpx.Client(base_url=arguments.url, headers=headers, timeout=httpx.Timeout(60, read=600))
+    timeout = httpx.Timeout(60, read=600)
+    try:
+        with httpx.Client(base_url=arguments.url, headers=headers, timeout=timeout) as client:
+            yield client
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        sys.exit(f"no answer from {arguments.url}: {error}")
 
 
 def answered(response: httpx.Response) -> Any:

@@ -40,7 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"job {job['id']} trains version {job['version']} of {model}")
         if not arguments.watch:
             return 0
-        job = curve.follow(client, job)
+        try:
+            job = curve.follow(client, job)
+        except KeyboardInterrupt:
+            sys.exit(f"\nthe job goes on; POST /v1/jobs/{job['id']}/cancel ends it")
     return _report(job)
 
 

@@ -1,0 +1,121 @@
+"""Servers and trainers that are stopped, killed and started again."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def children(pid: int) -> list[int]:
+    """Processes started by any thread of a process."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for each in lists for child in each.read_text().split()]
+
+
+def trainer_of(server) -> int:
+    for child in children(server.process.pid):
+        if b"trainer" in Path(f"/proc/{child}/cmdline").read_bytes():
+            return child
+    raise AssertionError("no trainer runs")
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def worker_of(trainer: int) -> int:
+    for child in descendants(trainer):
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+            return child
+    raise AssertionError("no worker runs")
+
+
+def descendants(pid: int) -> list[int]:
+    below = children(pid)
+    return below + [each for child in below for each in descendants(child)]
+
+
+def gone(pids: list[int], *, seconds: float = 10) -> bool:
+    until = time.monotonic() + seconds
+    while any(map(alive, pids)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not any(map(alive, pids))
+
+
+def test_a_job_and_its_history_outlive_the_server(own) -> None:
+    neurona = own()
+    job = neurona.ended(neurona.train("kept", neurona.iris, max_epochs=3))
+    epochs = neurona.epochs(job)
+    assert neurona.server.stop() == 0
+    neurona.server.start()
+    assert neurona.job(job) == job
+    assert neurona.epochs(job) == epochs
+    assert neurona.predict("kept", [5.1, 3.5, 1.4, 0.2])["labels"] == ["setosa"]
+
+
+def test_sigterm_ends_it_with_0_in_time_while_a_job_trains_and_the_job_goes_on_afterwards(own) -> None:
+    neurona = own()
+    job = neurona.train_long("interrupted", epochs=150)
+    family = descendants(neurona.server.process.pid)
+    begun = time.monotonic()
+    assert neurona.server.stop() == 0
+    assert time.monotonic() - begun < 10
+    assert gone(family)
+    neurona.server.start()
+    done = neurona.ended(job)
+    assert done["state"] == "succeeded", done
+    assert [each["sequence"] for each in neurona.epochs(job)] == list(range(1, 151))
+
+
+def test_it_stops_at_once_while_its_trainer_is_still_starting(own) -> None:
+    neurona = own()
+    begun = time.monotonic()
+    assert neurona.server.stop() == 0
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("victim", ["trainer", "worker"])
+def test_a_job_succeeds_though_what_trains_it_is_killed(own, victim: str) -> None:
+    neurona = own(checkpoint_seconds=0.2)
+    job = neurona.train_long("killed", epochs=150)
+    trainer = trainer_of(neurona.server)
+    killed = [trainer, *descendants(trainer)] if victim == "trainer" else [worker_of(trainer)]
+    os.kill(killed[0], signal.SIGKILL)
+    done = neurona.ended(job)
+    assert done["state"] == "succeeded", done
+    assert [each["sequence"] for each in neurona.epochs(job)] == list(range(1, 151))
+    assert gone(killed)
+    assert neurona.http.get("/v1/models/killed").json()["versions"] == [1]
+
+
+def test_no_process_outlives_a_server_that_is_killed(own) -> None:
+    neurona = own()
+    neurona.train_long("orphaned")
+    family = descendants(neurona.server.process.pid)
+    neurona.server.stop(signal.SIGKILL)
+    assert gone(family)
+
+
+def test_bare_uvicorn_serves_and_trains(own) -> None:
+    command = (sys.executable, "-m", "uvicorn", "app.main:app", "--port", "{port}")
+    neurona = own(*command)
+    job = neurona.ended(neurona.train("bare", neurona.iris, max_epochs=3))
+    assert job["state"] == "succeeded", job
+    assert neurona.predict("bare", [5.1, 3.5, 1.4, 0.2])["labels"] == ["setosa"]
+
+
+def test_an_empty_repository_is_seeded_with_the_models_that_ship(own) -> None:
+    neurona = own(models_seed="models")
+    assert neurona.predict("iris", [5.1, 3.5, 1.4, 0.2], [7.7, 2.6, 6.9, 2.3])["labels"] == [
+        "setosa",
+        "virginica",
+    ]
+    assert neurona.http.get("/v1/models/digits").json()["aliases"] == {"production": 1}
