@@ -31,6 +31,10 @@ class Settings(BaseSettings):
     checkpoint_seconds: float = Field(5.0, gt=0, description="most training time lost to a crash")
     max_attempts: int = Field(3, ge=1, description="workers a job may lose before it fails")
     max_runtime_seconds: float = Field(24 * 3600, gt=0, description="longest a job may run")
+    memory_wait_seconds: float = Field(600.0, gt=0, description="longest a job waits for memory")
+    webhook_secret: str | None = Field(None, description="signs webhooks that bring no secret of their own")
+    webhook_private_addresses: bool = Field(False, description="send webhooks to private addresses too")
+    webhook_tries: int = Field(12, ge=1, description="tries to deliver a webhook")
     max_queued_jobs: int = Field(1000, ge=1, description="jobs waiting, beyond which training answers 429")
     idempotency_hours: float = Field(24.0, gt=0, description="how long an Idempotency-Key is remembered")
 

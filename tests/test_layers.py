@@ -20,6 +20,7 @@ RANKS = {
     "app": 0,
     "app.errors": 1,
     "app.settings": 1,
+    "app.machine": 1,
     "app.telemetry": 1,
     "app.storage": 2,
     "app.repository": 3,
@@ -48,13 +49,14 @@ PLACES = {
     "pyarrow": ("app.datasets", "app.http.wire"),
     "safetensors": ("app.repository",),
     "sqlalchemy": ("app.jobs",),
+    "alembic": ("app.jobs.migrations",),
     "dask": ("app.training",),
     "distributed": ("app.training",),
     "orjson": ("app",),
     "pydantic": ("app.settings", "app.jobs", "app.http"),
     "pydantic_settings": ("app.settings",),
     "uvicorn": ("app.commands",),
-    "httpx": ("app.commands",),
+    "httpx": ("app.commands", "app.training"),
 }
 # Law 1: arrays in, arrays out. Files, clocks, logs, processes and hidden randomness are not for core.
 NOT_IN_CORE = {"asyncio", "datetime", "io", "logging", "multiprocessing", "os", "pathlib", "random", "secrets"} | {

@@ -6,11 +6,13 @@ import os
 import signal
 import sys
 import threading
+import time
 
 from app.jobs import JobQueue
 from app.settings import Settings
 from app.telemetry import log_config
 from app.training.trainer import Trainer
+from app.training.webhooks import Webhooks
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +30,14 @@ def run(arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: _end(trainer))
     if arguments.with_parent:
         threading.Thread(target=_until_closed, args=(trainer,), daemon=True).start()
+    webhooks = Webhooks(
+        jobs=jobs,
+        secret=settings.webhook_secret,
+        allow_private=settings.webhook_private_addresses,
+        most_tries=settings.webhook_tries,
+        now=time.time,
+    )
+    threading.Thread(target=webhooks.run, args=(trainer.stop,), daemon=True).start()
     trainer.run()
     return 0
 

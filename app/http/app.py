@@ -6,7 +6,6 @@ from importlib.metadata import version
 
 import anyio.to_thread
 from fastapi import FastAPI
-from simdjson import Parser
 
 from app.http import errors
 from app.http.feeds import Feeds
@@ -14,6 +13,7 @@ from app.http.openapi import describe
 from app.http.request_ids import RequestIds
 from app.http.routes import datasets, jobs, models, pages, predictions, server, training
 from app.http.services import Services
+from app.http.wire import rows
 
 _DESCRIPTION = """
 Post labelled rows, watch the loss fall, post new rows and get class probabilities.
@@ -62,7 +62,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.json_parser = (
-        Parser()
+        rows.json_parser()
     )  # kept, since its buffers are; a request that finds it busy takes a new one
     errors.install(app)
     describe(app)

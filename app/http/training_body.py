@@ -15,7 +15,7 @@ from app.http.bodies import read_body
 from app.http.errors import invalid
 from app.http.services import Services
 from app.jobs import Algorithm, Hyperparameters, Promote
-from app.jobs.records import Record
+from app.jobs.records import Record, Webhook
 
 _UPLOAD_FIELDS = {"label", "name", "categorical", "dry_run"}
 _MAX_METADATA = 16 * 1024
@@ -39,6 +39,10 @@ class TrainBody(Record):
     warm_start: str | None = Field(None, description="a model reference whose weights to go on from")
     promote: Promote = "if_better"
     metadata: dict[str, Any] = Field(default_factory=dict, description="kept with the job and the card")
+    max_runtime_seconds: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="the job fails after so much training time"
+    )
+    webhook: Webhook | None = Field(None, description="told of the job's end by POST, its body as GET's")
 
     @model_validator(mode="after")
     def _one_source(self) -> "TrainBody":
@@ -134,9 +138,11 @@ def _query_fields(request: Request) -> dict[str, Any]:
 
 
 def _value(name: str, text: str) -> Any:
-    """A query parameter's text as the JSON value it stands for; `hidden_layer_sizes` is written with commas."""
+    """A query parameter's text as JSON; layers may be written with commas, a webhook as its URL."""
     if name == "hidden_layer_sizes" and not text.startswith("["):
         text = f"[{text}]"
+    if name == "webhook" and not text.startswith("{"):
+        return {"url": text}
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -15,6 +15,7 @@ from app.errors import Invalid, Problem
 from app.http.services import Services
 from app.http.training_body import TrainBody, read
 from app.jobs import Algorithm, Hyperparameters, Job, NewJob, plan
+from app.machine import gigabytes, memory_total
 from app.repository.names import check_name
 
 
@@ -103,9 +104,22 @@ def _plan(
         warm_start=warm_start,
         promote=said.promote,
         metadata=said.metadata,
+        max_runtime_seconds=said.max_runtime_seconds,
+        memory_bytes=_memory(services, candidate, given, shape),
+        webhook=said.webhook,
         warnings=list(dataset.warnings),
     )
     return Planned(new=new, dataset=dataset, shape=shape)
+
+
+def _memory(services: Services, candidate: Algorithm, given: Mapping[str, Any], shape: plan.Shape) -> int:
+    """About what the job needs. Raises: Invalid, if the machine that trains has not so much in all."""
+    needed = plan.memory_bytes(candidate, given, shape)
+    total = memory_total() if services.settings.dask_address is None else None
+    if total is not None and needed > total:
+        message = f"training needs about {gigabytes(needed)}, and this server has {gigabytes(total)} in all"
+        raise Invalid(Problem(message=f"{message}; use fewer rows or smaller layers", location="dataset"))
+    return needed
 
 
 def _completed(

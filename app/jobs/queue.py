@@ -12,7 +12,7 @@ from app.jobs.database import connect, reading, writing
 from app.jobs.ending import Ending, of_attempt
 from app.jobs.leases import take_lease
 from app.jobs.records import EpochRecord, Failure, Job, Progress
-from app.jobs.rows import last_sequence, read_job
+from app.jobs.rows import last_sequence, read_job, to_job
 from app.jobs.schema import bring_up_to_date
 from app.jobs.tables import epochs, jobs
 from app.jobs.times import timestamp, utc_now
@@ -47,11 +47,20 @@ class JobQueue:
         with writing(self._engine) as connection:
             return take_lease(connection, name, owner, self._now().timestamp(), seconds)
 
-    def waiting(self) -> bool:
-        """Whether a job is queued: a look that writes nothing."""
-        query = select(jobs.c.id).where(jobs.c.state == "queued").limit(1)
+    def next(self) -> Job | None:
+        """The oldest queued job: a look that writes nothing."""
+        query = select(jobs).where(jobs.c.state == "queued").order_by(jobs.c.number).limit(1)
         with reading(self._engine) as connection:
-            return connection.execute(query).first() is not None
+            row = connection.execute(query).first()
+        return to_job(row) if row is not None else None
+
+    def warn(self, job_id: str, warning: str) -> None:
+        """Add a warning to a job that waits, once."""
+        with writing(self._engine) as connection:
+            known = read_job(connection, job_id).warnings
+            if warning not in known:
+                waiting = update(jobs).where(jobs.c.id == job_id, jobs.c.state == "queued")
+                connection.execute(waiting.values(warnings=[*known, warning]))
 
     def claim(self) -> tuple[Job, int] | None:
         """The oldest queued job, now running under a higher attempt; None if nothing waits."""
@@ -133,6 +142,19 @@ class JobQueue:
     def set_back(self, job_id: str, attempt: int, *, most: int, failure: Failure) -> None:
         """Note that the disk or the database failed the job: back in the queue, or failed after `most` times."""
         self._put_back(job_id, attempt, jobs.c.setbacks, most, failure)
+
+    def due_webhooks(self, now: float, *, limit: int = 20) -> list[Job]:
+        """Ended jobs whose webhook is to be tried, the longest due first; `now` in seconds since the epoch."""
+        query = select(jobs).where(jobs.c.webhook_due <= now).order_by(jobs.c.webhook_due).limit(limit)
+        with reading(self._engine) as connection:
+            return [to_job(row) for row in connection.execute(query)]
+
+    def settle_webhook(self, job_id: str, *, tries: int, due: float | None) -> None:
+        """Note a try; `due` is the time of the next one, or None for none."""
+        with writing(self._engine) as connection:
+            connection.execute(
+                update(jobs).where(jobs.c.id == job_id).values(webhook_tries=tries, webhook_due=due)
+            )
 
     def _put_back(self, job_id: str, attempt: int, count: Column[int], most: int, failure: Failure) -> None:
         with suppress(Superseded), self.ending(job_id, attempt) as end:

@@ -108,6 +108,7 @@ class Job(NewJob):
     version: int = Field(description="the version that this job makes")
     state: State
     attempt: int = Field(0, exclude=True)
+    webhook_tries: int = Field(0, exclude=True)
     created_at: str
     started_at: str | None = None
     finished_at: str | None = None

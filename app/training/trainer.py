@@ -14,7 +14,8 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from app.errors import StorageFailed
-from app.jobs import JobQueue
+from app.jobs import Failure, JobQueue
+from app.machine import gigabytes, memory_available
 from app.settings import Settings
 from app.training.cluster import call, open_cluster
 from app.training.mishaps import Broken, Lost, Mishap, SetBack
@@ -38,8 +39,10 @@ class Trainer:
     stop: threading.Event
     owner: str = field(default_factory=lambda: secrets.token_hex(8))
     clock: Callable[[], float] = time.monotonic
+    memory: Callable[[], int | None] = memory_available
     ready: threading.Event = field(default_factory=threading.Event)  # set once it may hold jobs
     _running: dict[Future[str], tuple[str, int]] = field(default_factory=dict)
+    _starved: dict[str, float] = field(default_factory=dict)
     _mishaps: list[Mishap] = field(default_factory=list)
     _active: bool = False
     _renewed: float = float("-inf")
@@ -69,13 +72,38 @@ class Trainer:
             return
         self._collect()
         free = self.settings.trainer_workers - len(self._running) - len(self._mishaps)
-        while free > 0 and self.jobs.waiting() and (claimed := self.jobs.claim()):
+        while free > 0 and self._admitted() and (claimed := self.jobs.claim()):
             job, attempt = claimed
             log.info("job %s: attempt %d begins", job.id, attempt)
             key = f"job-{job.id}-{attempt}"
             future = client.submit(call, self.body, self.settings, job.id, attempt, key=key, pure=False)
             self._running[future] = (job.id, attempt)
             free -= 1
+
+    def _admitted(self) -> bool:
+        """Whether the next job can begin: there is one, and memory for it (on a cluster of its own, always)."""
+        job = self.jobs.next()
+        if job is None:
+            return False
+        free = None if self.settings.dask_address else self.memory()
+        if free is None or job.memory_bytes <= free:
+            return True
+        shortage = f"needs about {gigabytes(job.memory_bytes)}, {gigabytes(free)} free"
+        if job.id not in self._starved:
+            log.warning("job %s waits for memory: %s", job.id, shortage)
+            self.jobs.warn(job.id, f"waits for memory: {shortage}")
+        if self._running:
+            self._starved[job.id] = self.clock()  # it may be what runs now that has the memory
+        elif (
+            self.clock() - self._starved.setdefault(job.id, self.clock()) > self.settings.memory_wait_seconds
+        ):
+            self._starve(shortage)
+        return False
+
+    def _starve(self, shortage: str) -> None:
+        if claimed := self.jobs.claim():
+            message = f"it {shortage}, for longer than memory_wait_seconds; use fewer rows or more memory"
+            self.jobs.fail(claimed[0].id, claimed[1], Failure(code="out_of_memory", message=message))
 
     def _hold_lease(self) -> bool:
         """Whether this trainer is the active one. Becoming it, it takes over what the one before left running."""

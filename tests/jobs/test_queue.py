@@ -27,12 +27,12 @@ def test_jobs_are_claimed_in_the_order_they_came(store, queue, new_job):
     ids = [store.submit(new_job())[0].id for _ in range(3)]
     assert [queue.claim()[0].id for _ in range(3)] == ids
     assert queue.claim() is None
-    assert not queue.waiting()
+    assert queue.next() is None
 
 
 def test_a_claimed_job_runs_under_its_first_attempt(store, queue, new_job):
     store.submit(new_job())
-    assert queue.waiting()
+    assert queue.next().state == "queued"
     job, attempt = queue.claim()
     assert (job.state, attempt) == ("running", 1)
     assert job.started_at is not None
@@ -219,3 +219,47 @@ def test_whatever_happens_history_is_whole_and_final_states_stay(moves, tmp_path
     assert sequences == list(range(1, len(sequences) + 1))
     store.close()
     queue.close()
+
+
+def test_a_warning_is_added_once_to_a_job_that_waits(store, queue, new_job):
+    job, _ = store.submit(new_job(warnings=["a"]))
+    queue.warn(job.id, "waits")
+    queue.warn(job.id, "waits")
+    assert store.get(job.id).warnings == ["a", "waits"]
+
+
+HOOK = {"url": "https://example.com/hook", "secret": "s" * 8}
+
+
+@pytest.mark.parametrize("end", ["cancel", "fail", "succeed", "lose"])
+def test_a_webhook_falls_due_with_whatever_end_the_job_has(store, queue, clock, new_job, end):
+    job, _ = store.submit(new_job(webhook=HOOK))
+    store.submit(new_job())
+    assert queue.due_webhooks(clock().timestamp()) == []
+    _, attempt = queue.claim()
+    queue.claim()
+    failure = Failure(code="x", message="y")
+    if end == "cancel":
+        store.cancel(job.id)
+    elif end == "fail":
+        queue.fail(job.id, attempt, failure)
+    elif end == "lose":
+        queue.lose(job.id, attempt, most=1, failure=failure)
+    else:
+        with queue.ending(job.id, attempt) as ending:
+            ending.succeed(hyperparameters={}, metrics={}, promoted=True, warnings=[])
+    queue.requeue_running()
+    due = queue.due_webhooks(clock().timestamp())
+    assert [each.id for each in due] == [job.id]
+    assert due[0].webhook.secret == "ssssssss"
+    queue.settle_webhook(job.id, tries=1, due=clock().timestamp() + 60)
+    assert queue.due_webhooks(clock().timestamp()) == []
+    assert queue.due_webhooks(clock().timestamp() + 61)[0].webhook_tries == 1
+    queue.settle_webhook(job.id, tries=2, due=None)
+    assert queue.due_webhooks(clock().timestamp() + 1e6) == []
+
+
+def test_a_webhooks_secret_is_never_shown(store, new_job):
+    job, _ = store.submit(new_job(webhook=HOOK))
+    assert "ssssssss" not in store.get(job.id).model_dump_json()
+    assert store.get(job.id).webhook.url == HOOK["url"]

@@ -24,6 +24,11 @@ READERS: dict[str, Reader] = {
 }
 
 
+def json_parser() -> Parser:
+    """A parser to be kept, since its buffers are; a request that finds it busy takes a new one."""
+    return Parser()
+
+
 def read(
     body: bytes | memoryview,
     media_type: str,

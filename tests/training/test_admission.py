@@ -1,0 +1,64 @@
+"""A job begins when there is memory for it; until then it waits with the numbers, and not for ever."""
+
+import threading
+
+import pytest
+
+from app.training.trainer import Trainer
+
+
+class Memory:
+    free = 10**9
+
+    def __call__(self) -> int:
+        return self.free
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def trainer(bench) -> Trainer:
+    return Trainer(
+        settings=bench.place.settings,
+        jobs=bench.place.jobs,
+        body="nothing:to_call",
+        stop=threading.Event(),
+        memory=Memory(),
+        clock=Clock(),
+    )
+
+
+def test_a_job_that_fits_is_admitted(bench, trainer):
+    assert not trainer._admitted()
+    bench.submit(memory_bytes=10**9)
+    assert trainer._admitted()
+
+
+def test_a_job_that_does_not_fit_waits_and_says_how_much_is_missing(bench, trainer):
+    job = bench.submit(memory_bytes=1_900_000_000)
+    assert not trainer._admitted()
+    assert not trainer._admitted()
+    waiting = bench.store.get(job.id)
+    assert waiting.state == "queued"
+    assert waiting.warnings == ["waits for memory: needs about 1.9 GB, 1.0 GB free"]
+    trainer.memory.free = 2 * 10**9
+    assert trainer._admitted()
+
+
+def test_a_job_for_which_memory_never_comes_fails_with_the_numbers(bench, trainer):
+    job = bench.submit(memory_bytes=1_900_000_000)
+    trainer._admitted()
+    trainer.clock.now += bench.place.settings.memory_wait_seconds - 1
+    trainer._admitted()
+    assert bench.store.get(job.id).state == "queued"
+    trainer.clock.now += 2
+    trainer._admitted()
+    ended = bench.store.get(job.id)
+    assert (ended.state, ended.error.code) == ("failed", "out_of_memory")
+    assert "1.9 GB" in ended.error.message
+    assert not trainer._admitted()
