@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import QueuePool
 
@@ -51,6 +51,12 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """
     with _translated(), engine.connect() as connection, connection.begin():
         yield connection
+
+
+def one_at_a_time(connection: Connection, what: str) -> None:
+    """Let the transactions that do `what` follow each other; on SQLite all that write do so anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:what))"), {"what": f"neurona {what}"})
 
 
 @contextmanager

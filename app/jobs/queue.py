@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Engine, func, insert, select, update
 
 from app.errors import Superseded
-from app.jobs.database import connect, reading, writing
+from app.jobs.database import connect, one_at_a_time, reading, writing
 from app.jobs.ending import Ending, of_attempt
 from app.jobs.leases import take_lease
 from app.jobs.records import EpochRecord, Failure, Job, Progress
@@ -45,6 +45,7 @@ class JobQueue:
     def hold_lease(self, name: str, owner: str, seconds: float) -> bool:
         """Take or keep the right to act as `name` for some seconds; False while another owner holds it."""
         with writing(self._engine) as connection:
+            one_at_a_time(connection, f"lease {name}")
             return take_lease(connection, name, owner, self._now().timestamp(), seconds)
 
     def next(self) -> Job | None:

@@ -6,11 +6,10 @@ from typing import Final
 from sqlalchemy import Connection, Engine, inspect, text
 
 from app.errors import StorageFailed
-from app.jobs.database import reading, writing
+from app.jobs.database import one_at_a_time, reading, writing
 
 HEAD: Final = "0002"
 _UNVERSIONED: Final = "0001"  # release 0.1 kept no version in its database
-_LOCK = 0x6E6575726F6E61  # any number will do, if nobody else locks it
 
 
 def bring_up_to_date(engine: Engine) -> None:
@@ -22,8 +21,7 @@ def bring_up_to_date(engine: Engine) -> None:
         if _version(connection) == HEAD:
             return
     with writing(engine) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        one_at_a_time(connection, "schema")
         found = _version(connection)
         if found is not None and found > HEAD:
             reason = f"it was made by a later release (schema {found}, this one knows {HEAD})"

@@ -6,18 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from app.errors import Busy, Invalid, JobFinished, KeyReused, Problem
-from app.jobs.database import connect, reading, writing
+from app.jobs.database import connect, one_at_a_time, reading, writing
 from app.jobs.ending import final
 from app.jobs.records import FINAL, EpochRecord, Job, NewJob, Progress, State
 from app.jobs.rows import last_sequence, read_epochs, read_job, to_job
 from app.jobs.schema import bring_up_to_date
 from app.jobs.tables import idempotency, jobs
 from app.jobs.times import timestamp, utc_now
-
-_RACES = 5  # two requests that meet at one unique key: the second try sees what the first wrote
 
 
 class JobStore:
@@ -50,21 +47,16 @@ class JobStore:
         Returns: the job, and whether it is new; with `key`, a repeated request gets the job that the first made.
         Raises: KeyReused, if the key came before with another fingerprint; Busy, if `max_queued` jobs wait.
         """
-        for race in range(_RACES):
-            try:
-                with writing(self._engine) as connection:
-                    known = self._known(connection, key, fingerprint, key_lifetime) if key else None
-                    if known is not None:
-                        return known, False
-                    self._check_room(connection, max_queued)
-                    job = self._insert(connection, new, version_floor)
-                    if key:
-                        self._remember(connection, key, fingerprint, job.id)
-                    return job, True
-            except IntegrityError:
-                if race == _RACES - 1:
-                    raise
-        raise AssertionError("unreachable")
+        with writing(self._engine) as connection:
+            one_at_a_time(connection, "submit")
+            known = self._known(connection, key, fingerprint, key_lifetime) if key else None
+            if known is not None:
+                return known, False
+            self._check_room(connection, max_queued)
+            job = self._insert(connection, new, version_floor)
+            if key:
+                self._remember(connection, key, fingerprint, job.id)
+            return job, True
 
     def recall(self, key: str, fingerprint: str) -> Job | None:
         """The job that an earlier request with this key made. Raises: KeyReused."""

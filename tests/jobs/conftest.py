@@ -1,11 +1,13 @@
 """A database of its own for every test, and a clock that the test moves."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from postgres import Postgres
 
 from app.jobs import JobQueue, JobStore, NewJob
 
@@ -26,9 +28,25 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'neurona.db'}"
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real server; where none is installed its tests are skipped, but never in CI."""
+    binaries = Postgres.binaries()
+    if binaries is None:
+        reason = "PostgreSQL is not installed (on Debian: apt install postgresql)"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    server = Postgres(binaries)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of its own: every claim is made for both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'neurona.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.database()
 
 
 @pytest.fixture

@@ -38,7 +38,9 @@ def test_a_locked_database_is_an_error_and_then_works_again(tmp_path, monkeypatc
     store.close()
 
 
-def test_commits_survive_a_power_cut_by_the_settings_that_sqlite_asks_for(store):
-    with databases.reading(store._engine) as connection:
+def test_commits_survive_a_power_cut_by_the_settings_that_sqlite_asks_for(tmp_path):
+    engine = databases.connect(f"sqlite:///{tmp_path / 'neurona.db'}")
+    with databases.reading(engine) as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    engine.dispose()

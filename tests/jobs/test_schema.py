@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from app.errors import StorageFailed
 from app.jobs import JobQueue, JobStore
 from app.jobs import schema as schemas
-from app.jobs.database import connect, reading
+from app.jobs.database import connect, reading, writing
 from app.jobs.tables import metadata
 
 RELEASE = Path(__file__).parent / "release_0_1_0"
@@ -88,14 +88,14 @@ def test_many_processes_may_start_at_once(url):
 
 
 def test_a_database_of_a_later_release_is_refused_and_left_alone(store, url):
-    path = url.removeprefix("sqlite:///")
-    database = sqlite3.connect(path)
-    database.execute("update alembic_version set version_num = '9999'")
-    database.commit()
+    engine = connect(url)
+    with writing(engine) as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '9999'")
     with pytest.raises(StorageFailed, match="later release"):
         store.prepare()
-    assert database.execute("select version_num from alembic_version").fetchone() == ("9999",)
-    database.close()
+    with reading(engine) as connection:
+        assert connection.exec_driver_sql("select version_num from alembic_version").scalar() == "9999"
+    engine.dispose()
 
 
 def test_the_newest_step_is_the_one_that_the_code_expects():
