@@ -13,6 +13,7 @@ from app.http.openapi import describe
 from app.http.request_ids import RequestIds
 from app.http.routes import datasets, jobs, models, pages, predictions, server, training
 from app.http.services import Services
+from app.http.shutdown import at_stop
 from app.http.wire import rows
 
 _DESCRIPTION = """
@@ -45,10 +46,16 @@ def create_app(services: Services) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.feeds = Feeds(services.jobs)
         await anyio.to_thread.run_sync(services.start)
-        try:
-            yield
-        finally:
+
+        def begin_to_stop() -> None:
             app.state.feeds.close()
+            services.begin_to_stop()
+
+        try:
+            with at_stop(begin_to_stop):
+                yield
+        finally:
+            begin_to_stop()
             await anyio.to_thread.run_sync(services.stop)
 
     app = FastAPI(

@@ -40,6 +40,11 @@ class Services:
         except (StorageFailed, OSError) as error:
             log.warning("no training here, predictions only: %s", error)
 
+    def begin_to_stop(self) -> None:
+        """Have the trainer write its checkpoints and end, and wait for nothing."""
+        if self.trainer is not None:
+            self.trainer.ask_to_stop()
+
     def stop(self) -> None:
         """Let the trainer write its checkpoints and end; close the database."""
         if self.trainer is not None:

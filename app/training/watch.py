@@ -37,9 +37,15 @@ class TrainerWatch:
         self._lock_file.parent.mkdir(parents=True, exist_ok=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Ask the trainer to checkpoint and end, and wait for it for some seconds; then kill it."""
+    def ask_to_stop(self) -> None:
+        """Ask the trainer to write its checkpoints and end; returns at once."""
         self._stop.set()
+        if (process := self._process) is not None and process.stdin is not None:
+            process.stdin.close()
+
+    def stop(self) -> None:
+        """Ask the trainer to end, and wait for it for some seconds; then kill it."""
+        self.ask_to_stop()
         if (process := self._process) is not None:
             _end(process)
         if self._thread.is_alive():

@@ -3,9 +3,12 @@
 import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -73,6 +76,52 @@ def test_sigterm_ends_it_with_0_in_time_while_a_job_trains_and_the_job_goes_on_a
     done = neurona.ended(job)
     assert done["state"] == "succeeded", done
     assert [each["sequence"] for each in neurona.epochs(job)] == list(range(1, 151))
+
+
+def test_who_watches_a_job_does_not_keep_the_server_from_stopping(own) -> None:
+    neurona = own()
+    job = neurona.train_long("watched")
+    events = neurona.events(job)
+    next(events)
+    polled: list[int] = []
+    path = f"/v1/jobs/{job['id']}/history?after=1000000&wait=30"
+    poll = threading.Thread(target=lambda: polled.append(neurona.http.get(path).status_code))
+    poll.start()
+    time.sleep(0.5)  # until it waits inside the server, which nothing tells
+    begun = time.monotonic()
+    assert neurona.server.stop() == 0
+    assert time.monotonic() - begun < 6
+    assert {event for event, _ in events} <= {"epoch", "state"}, "and the stream ends in order"
+    poll.join()
+    assert polled == [200]
+    assert "Traceback" not in neurona.server.log.read_text()
+
+
+def test_a_request_in_flight_is_finished_before_the_server_ends(own) -> None:
+    neurona = own()
+    half = threading.Event()
+
+    def slowly() -> Iterator[bytes]:
+        head, *rest = neurona.iris.read_bytes().splitlines(keepends=True)
+        yield head
+        half.set()
+        for line in rest:
+            time.sleep(1 / len(rest))
+            yield line
+
+    def send() -> None:
+        answers.append(
+            neurona.http.post("/v1/datasets", content=slowly(), headers={"Content-Type": "text/csv"})
+        )
+
+    answers: list[httpx.Response] = []
+    sender = threading.Thread(target=send)
+    sender.start()
+    assert half.wait(10)
+    assert neurona.server.stop() == 0
+    sender.join()
+    assert [answer.status_code for answer in answers] == [201]
+    assert answers[0].json()["rows"] == 150
 
 
 def test_it_stops_at_once_while_its_trainer_is_still_starting(own) -> None:

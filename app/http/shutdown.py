@@ -1,0 +1,36 @@
+"""What begins as soon as the server is told to stop, before it waits for the requests in flight.
+
+The application's own shutdown comes after that wait; whoever watches a job would be waited for in vain.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def at_stop(begin: Callable[[], None]) -> Iterator[None]:
+    """Within the block, SIGTERM and SIGINT have the running event loop call `begin`, and then do what they did."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are not for this thread: who runs a server here ends it by other means
+        return
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(begin)
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    handled = [number for number, handler in before.items() if callable(handler)]
+    for number in handled:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number in handled:
+            signal.signal(number, before[number])
