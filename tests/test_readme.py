@@ -1,0 +1,29 @@
+"""What the README says of settings, files and commands is so."""
+
+import re
+from pathlib import Path
+
+from settings_table import README, written
+
+ROOT = Path(__file__).parent.parent
+TEXT = README.read_text(encoding="utf-8")
+
+
+def test_the_table_of_settings_is_that_of_settings() -> None:
+    assert written(TEXT) == TEXT, "run: .venv/bin/python scripts/settings_table.py --write"
+
+
+def test_every_file_that_it_names_is_there() -> None:
+    named = re.findall(
+        r"\]\(([^)#:]+)\)|`((?:scripts|docs|deploy|examples|models|tests|bench|core|app)/[\w./-]*)`", TEXT
+    )
+    paths = {first or second for first, second in named}
+    assert {"docs/deployment.md", "scripts/demo"} <= paths
+    assert sorted(path for path in paths if not (ROOT / path).exists()) == []
+
+
+def test_every_script_has_its_line() -> None:
+    scripts = {
+        f"scripts/{file.name}" for file in (ROOT / "scripts").iterdir() if file.is_file() and not file.suffix
+    }
+    assert sorted(script for script in scripts if script not in TEXT) == []
