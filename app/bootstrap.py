@@ -1,10 +1,13 @@
 """Where concrete things are built: from settings to the rooms of the web side and of training."""
 
+import os
 import shutil
 from pathlib import Path
 
 from app.datasets.limits import Limits
 from app.datasets.store import DatasetStore
+from app.http.keys import Keys, read_keys
+from app.http.meters import Meters
 from app.http.services import Services
 from app.jobs import JobQueue, JobStore
 from app.repository.cache import ModelCache
@@ -29,8 +32,15 @@ def build(settings: Settings) -> Services:
         repository=place.repository,
         cache=cache,
         predictor=Predictor(cache, max_explain_rows=settings.max_explain_rows),
+        keys=build_keys(settings),
+        meters=Meters(settings.data / "metrics" / str(os.getppid())),
         trainer=_watch(settings) if settings.trainer else None,
     )
+
+
+def build_keys(settings: Settings) -> Keys:
+    """The keys in force. Raises: Invalid, for a key that is not written as keys are."""
+    return read_keys(settings.api_keys, settings.api_keys_file, settings.data)
 
 
 def build_workplace(settings: Settings) -> Workplace:

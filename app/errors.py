@@ -3,11 +3,14 @@
 NeuronaError
 ├── Unreadable             bytes that are not what their type says
 ├── Invalid                readable, but wrong: carries the problems, each with its place
+├── Unauthorized           no key, or an unknown one
+├── Forbidden              a key whose role is too low
 ├── NotFound               ModelNotFound · VersionNotFound · AliasNotFound · DatasetNotFound · JobNotFound
 ├── Conflict               JobFinished · DatasetInUse · VersionInUse · KeyReused · NothingToRollBack · Superseded
 ├── TooLarge               a limit was passed
 ├── UnsupportedType        a content type or encoding nobody here reads
 ├── NotAcceptable          an answer's type that nobody here writes
+├── TooSlow                a body that stopped coming
 ├── Busy                   try again later
 ├── Unavailable            ModelBroken · AliasesBroken · StorageFailed: not now, through no fault of the caller
 └── TrainingFailed         Diverged · WorkerLost · TimedOut: how a job can end badly
@@ -55,6 +58,18 @@ class Invalid(NeuronaError):
         self.problems = problems
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         super().__init__(summary=summary or f"{problems[0].message}{more}")
+
+
+class Unauthorized(NeuronaError):
+    """Who asks is not known: {reason}."""
+
+    code = "unauthorized"
+
+
+class Forbidden(NeuronaError):
+    """{role!r} may not do this; it needs {needed!r}."""
+
+    code = "forbidden"
 
 
 class NotFound(NeuronaError):
@@ -153,6 +168,12 @@ class NotAcceptable(NeuronaError):
     """{got!r} is not written here; accept one of: {expected}."""
 
     code = "not_acceptable"
+
+
+class TooSlow(NeuronaError):
+    """Nothing more of the body came for {seconds:g} s (idle_seconds); send it faster, or in parts."""
+
+    code = "too_slow"
 
 
 class Busy(NeuronaError):

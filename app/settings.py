@@ -21,7 +21,18 @@ class Settings(BaseSettings):
     models: Path = Field(Path("models"), description="folder of the model repository")
     models_seed: Path | None = Field(None, description="models copied into `models` when that is empty")
     database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite inside `data`")
+    api_keys: str | None = Field(
+        None, description="keys as role:key, with commas; roles predict, train, admin"
+    )
+    api_keys_file: Path | None = Field(
+        None, description="file with such keys, one a line (a container secret)"
+    )
+    metrics_open: bool = Field(False, description="answer /metrics without a key")
+    idle_seconds: float = Field(30.0, gt=0, description="longest pause within a body being sent")
+    max_in_flight: int = Field(256, ge=1, description="predictions at once in a process; more get 429")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
+    log_format: Literal["text", "json"] = Field("text", description="how a line of the log is written")
+    access_log: bool = Field(False, description="log every request")
     shutdown_seconds: float = Field(8.0, gt=0, description="time that requests in flight get at shutdown")
 
     trainer: bool = Field(True, description="start and watch a trainer beside the server")

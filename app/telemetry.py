@@ -1,28 +1,53 @@
-"""Logs: one line an event, to standard error."""
+"""Logs: one line an event, to standard error, as text for people or as JSON for machines."""
 
+import json
+import logging
+from datetime import UTC, datetime
 from typing import Any
 
+from app.settings import Settings
 
-def log_config(level: str) -> dict[str, Any]:
+_EXTRA = ("request_id", "job_id", "status", "seconds")
+
+
+class JsonLines(logging.Formatter):
+    """A record as one JSON object; ids that join the lines of one request or job stand in fields of their own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name in _EXTRA if (value := getattr(record, name, None)) is not None}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def log_config(settings: Settings) -> dict[str, Any]:
     """The `logging.config` dictionary of every process."""
-    name = level.upper()
+    name = settings.log_level.upper()
     loggers = {
         "neurona": {"level": name},
+        "neurona.access": {"level": "INFO" if settings.access_log else "WARNING"},
         "uvicorn": {"level": name},
         "uvicorn.error": {"level": name},
-        "uvicorn.access": {"level": name},
         "distributed": {"level": "ERROR"},
     }
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
-            "line": {
+            "text": {
                 "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
                 "datefmt": "%Y-%m-%dT%H:%M:%S%z",
-            }
+            },
+            "json": {"()": "app.telemetry.JsonLines"},
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": settings.log_format}},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": loggers,
     }

@@ -21,7 +21,7 @@ RANKS = {
     "app.errors": 1,
     "app.settings": 1,
     "app.machine": 1,
-    "app.telemetry": 1,
+    "app.telemetry": 2,
     "app.storage": 2,
     "app.repository": 3,
     "app.datasets": 3,

@@ -2,12 +2,15 @@
 
 import argparse
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from app.bootstrap import build_keys
+from app.http.keys import is_loopback, make_key
 from app.settings import Settings
 from app.telemetry import log_config
 
@@ -27,13 +30,16 @@ def run(arguments: argparse.Namespace) -> int:
     said = {name: value for name, value in vars(arguments).items() if name in Settings.model_fields}
     settings = Settings(**{name: value for name, value in said.items() if value is not None})
     os.environ.update(settings.environment())
+    shutil.rmtree(settings.data / "metrics", ignore_errors=True)
+    if not is_loopback(settings.host):
+        _show_key(settings)
     options: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
         "workers": settings.workers,
-        "log_config": log_config(settings.log_level),
+        "log_config": log_config(settings),
         "timeout_graceful_shutdown": round(settings.shutdown_seconds),
-        "access_log": settings.log_level == "debug",
+        "access_log": False,  # the door writes it
         "server_header": False,
     }
     # uvicorn ends by sending itself the signal that stopped it; by then everything is done, and that is no failure.
@@ -41,3 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: None)
     uvicorn.run("app.main:app", **options)
     return 0
+
+
+def _show_key(settings: Settings) -> None:
+    """On an address that others reach there is always a key: if none is configured, one is made and shown once."""
+    if not build_keys(settings).roles and (key := make_key(settings.data)) is not None:
+        print(
+            f"\nAn admin key was made, since none is configured. It is shown this once:\n\n    {key}\n",
+            flush=True,
+        )

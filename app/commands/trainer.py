@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train until SIGTERM or SIGINT, or until the parent is gone; then write checkpoints and return 0."""
     settings = Settings()
-    logging.config.dictConfig(log_config(settings.log_level))
+    logging.config.dictConfig(log_config(settings))
     body, jobs = "app.bootstrap:train_job", JobQueue(settings.database)
     trainer = Trainer(settings=settings, jobs=jobs, body=body, stop=threading.Event())
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,16 +1,20 @@
 """The application: the only place where routes, error answers and middleware meet."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 import anyio.to_thread
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from app.http import errors
+from app.http.door import Door
 from app.http.feeds import Feeds
+from app.http.lane import Lane
+from app.http.native import Desk
 from app.http.openapi import describe
-from app.http.request_ids import RequestIds
 from app.http.routes import datasets, jobs, models, pages, predictions, server, training
 from app.http.services import Services
 from app.http.shutdown import at_stop
@@ -39,12 +43,27 @@ _TAGS = [
 ]
 
 
-def create_app(services: Services) -> FastAPI:
+class Application(FastAPI):
+    """FastAPI behind the door: what the lane does not take comes to the framework."""
+
+    door: Door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer through the door."""
+        await self.door(scope, receive, send)
+
+    async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as FastAPI does."""
+        await super().__call__(scope, receive, send)
+
+
+def create_app(services: Services) -> Application:
     """The web side of Neurona on the given rooms; it starts and stops them with itself."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.feeds = Feeds(services.jobs)
+        share = asyncio.create_task(_share(services)) if settings.workers > 1 else None
         await anyio.to_thread.run_sync(services.start)
 
         def begin_to_stop() -> None:
@@ -56,9 +75,11 @@ def create_app(services: Services) -> FastAPI:
                 yield
         finally:
             begin_to_stop()
+            if share is not None:
+                share.cancel()
             await anyio.to_thread.run_sync(services.stop)
 
-    app = FastAPI(
+    app = Application(
         title="Neurona",
         version=version("neurona"),
         summary="Train and serve classifiers over HTTP",
@@ -67,13 +88,25 @@ def create_app(services: Services) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
     )
-    app.state.services = services
-    app.state.json_parser = (
-        rows.json_parser()
-    )  # kept, since its buffers are; a request that finds it busy takes a new one
+    settings = services.settings
+    desk = Desk(services.predictor, rows.json_parser(), services.meters, settings.max_predict_rows)
+    app.state.services, app.state.lane = services, Lane(desk, settings)
+    app.door = Door(
+        app.framework,
+        lane=app.state.lane,
+        keys=services.keys,
+        meters=services.meters,
+        metrics_open=settings.metrics_open,
+    )
     errors.install(app)
     describe(app)
-    app.add_middleware(RequestIds)
     for room in (predictions, training, jobs, datasets, models, server, pages):
         app.include_router(room.router)
     return app
+
+
+async def _share(services: Services) -> None:
+    """Show this process's numbers to the others, every second."""
+    while True:
+        await anyio.to_thread.run_sync(services.meters.write)
+        await asyncio.sleep(1.0)

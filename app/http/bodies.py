@@ -1,11 +1,13 @@
-"""A request's body in memory, with its size bounded before and after decompression."""
+"""A request's body in memory, with its size bounded before and after decompression, and its sender's patience."""
 
+import asyncio
 import zlib
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+from starlette.types import Receive
 
-from app.errors import TooLarge, Unreadable
-from app.http.uploads import content_encoding
+from app.errors import TooLarge, TooSlow, Unreadable
+from app.http.uploads import encoding_named
 
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -13,18 +15,44 @@ _GZIP = 16 + zlib.MAX_WBITS
 async def read_body(request: Request, *, limit: int, setting: str) -> bytes:
     """The whole body, decompressed.
 
-    Raises: TooLarge, naming the setting; Unreadable; UnsupportedType, for another encoding than gzip.
+    Raises: TooLarge, naming the setting; Unreadable; TooSlow; UnsupportedType, for another encoding than gzip.
     """
-    gzip = content_encoding(request) == "gzip"
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise _too_large(limit, setting)
-    except ClientDisconnect as error:
-        raise Unreadable(what="The body", reason="the connection closed before its end") from error
-    return _gunzip(bytes(body), limit, setting) if gzip else bytes(body)
+    encoding = request.headers.get("content-encoding", "")
+    return await receive_body(request.receive, encoding, limit=limit, setting=setting)
+
+
+async def receive_body(
+    receive: Receive, encoding: str, *, limit: int, setting: str, idle_seconds: float = 60.0
+) -> bytes:
+    """As `read_body`, of a bare ASGI request; what has come already, as small bodies have, costs one call."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message.get("more_body", False):
+        body = await _rest(receive, body, limit, idle_seconds)
+    elif message["type"] == "http.disconnect":
+        raise _closed()
+    if len(body) > limit:
+        raise _too_large(limit, setting)
+    if encoding and encoding_named(encoding) == "gzip":
+        return _gunzip(body, limit, setting)
+    return body
+
+
+async def _rest(receive: Receive, first: bytes, limit: int, idle_seconds: float) -> bytes:
+    """The body whose first part has come, up to a little more than the limit."""
+    parts, size, more = [first], len(first), True
+    while more and size <= limit:
+        try:
+            async with asyncio.timeout(idle_seconds):
+                message = await receive()
+        except TimeoutError as error:
+            raise TooSlow(seconds=idle_seconds) from error
+        if message["type"] == "http.disconnect":
+            raise _closed()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 def _gunzip(body: bytes, limit: int, setting: str) -> bytes:
@@ -38,6 +66,10 @@ def _gunzip(body: bytes, limit: int, setting: str) -> bytes:
     if not stream.eof:
         raise Unreadable(what="The gzip body", reason="it ends early")
     return plain
+
+
+def _closed() -> Unreadable:
+    return Unreadable(what="The body", reason="the connection closed before its end")
 
 
 def _too_large(limit: int, setting: str) -> TooLarge:

@@ -20,8 +20,11 @@ log = logging.getLogger("neurona.http")
 STATUS: Mapping[type[errors.NeuronaError], int] = {
     errors.NeuronaError: 500,
     errors.Unreadable: 400,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.NotAcceptable: 406,
+    errors.TooSlow: 408,
     errors.Conflict: 409,
     errors.TooLarge: 413,
     errors.UnsupportedType: 415,
@@ -40,6 +43,8 @@ def status_of(error: errors.NeuronaError) -> int:
 def respond(request: Request, error: errors.NeuronaError) -> Response:
     """An error of the house as the answer to a request."""
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, errors.Busy) else {}
+    if isinstance(error, errors.Unauthorized):
+        headers = {"WWW-Authenticate": "Bearer"}
     found = error.problems if isinstance(error, errors.Invalid) else ()
     return _answer(request, status_of(error), str(error), code=error.code, found=found, headers=headers)
 
@@ -77,7 +82,12 @@ async def _on_http(request: Request, error: Exception) -> Response:
     return _answer(request, error.status_code, detail, code=code, headers=error.headers or {})
 
 
-async def _on_bug(request: Request, error: Exception) -> Response:  # noqa: ARG001 — uvicorn logs it, traceback and all
+async def _on_bug(request: Request, error: Exception) -> Response:  # noqa: ARG001 - uvicorn logs it, traceback and all
+    return unexpected(request)
+
+
+def unexpected(request: Request) -> Response:
+    """The answer where a bug showed itself: its id, and nothing of its insides."""
     detail = "An unexpected error happened; the server's log has it under this request id."
     return _answer(request, 500, detail, code="internal_error")
 
@@ -130,5 +140,4 @@ def _answer(
             body["errors"] = [asdict(problem) for problem in found]
         body["request_id"] = request_id
         media_type = "application/problem+json"
-    extra = {"X-Request-ID": request_id} if status >= HTTPStatus.INTERNAL_SERVER_ERROR else {}
-    return Response(orjson.dumps(body), status, {**headers, **extra}, media_type)
+    return Response(orjson.dumps(body), status, dict(headers), media_type)

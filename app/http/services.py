@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from app.datasets.store import DatasetStore
 from app.errors import StorageFailed
+from app.http.keys import Keys
+from app.http.meters import Meters
 from app.jobs import JobStore
 from app.repository.cache import ModelCache
 from app.repository.repository import Repository
@@ -25,6 +27,8 @@ class Services:
     repository: Repository
     cache: ModelCache
     predictor: Predictor
+    keys: Keys
+    meters: Meters
     trainer: TrainerWatch | None
 
     def start(self) -> None:

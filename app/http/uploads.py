@@ -53,7 +53,12 @@ def content_type(request: Request) -> tuple[str, dict[bytes, bytes]]:
 
 def content_encoding(request: Request) -> str | None:
     """`gzip` or None. Raises: UnsupportedType."""
-    value = request.headers.get("content-encoding", "identity").strip().lower()
+    return encoding_named(request.headers.get("content-encoding", ""))
+
+
+def encoding_named(header: str) -> str | None:
+    """The same, of the header's value."""
+    value = header.strip().lower()
     if value in ("", "identity"):
         return None
     if value in ("gzip", "x-gzip"):

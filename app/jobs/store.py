@@ -13,7 +13,7 @@ from app.jobs.ending import final
 from app.jobs.records import FINAL, EpochRecord, Job, NewJob, Progress, State
 from app.jobs.rows import last_sequence, read_epochs, read_job, to_job
 from app.jobs.schema import bring_up_to_date
-from app.jobs.tables import idempotency, jobs
+from app.jobs.tables import epochs, idempotency, jobs
 from app.jobs.times import timestamp, utc_now
 
 
@@ -107,6 +107,19 @@ class JobStore:
         """The sequence of the newest epoch; 0 before the first."""
         with reading(self._engine) as connection:
             return last_sequence(connection, job_id)
+
+    def statistics(self) -> tuple[dict[State, int], int, float]:
+        """Jobs by state, every epoch ever trained, and the rows a second of the jobs that run."""
+        with reading(self._engine) as connection:
+            found = connection.execute(
+                select(jobs.c.state, func.count().label("count")).group_by(jobs.c.state)
+            ).all()
+            trained = connection.execute(select(func.count()).select_from(epochs)).scalar_one()
+            running = connection.execute(select(jobs.c.progress).where(jobs.c.state == "running")).scalars()
+            rate = sum(progress.get("rows_per_second") or 0.0 for progress in running)
+        counts: dict[State, int] = dict.fromkeys(("queued", "running", *FINAL), 0)
+        counts.update({row.state: row.count for row in found})
+        return counts, trained, rate
 
     def cancel(self, job_id: str) -> Job:
         """End a job as cancelled; whoever trains it is refused its next write.

@@ -4,9 +4,10 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import BaseModel
 
+from app.http.gauges import CacheMetrics, JobMetrics
 from app.http.routes.dependencies import Rooms
 
 router = APIRouter(tags=["server"])
@@ -47,5 +48,10 @@ def ready(rooms: Rooms, response: Response) -> dict[str, Any]:
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
-def metrics() -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+def metrics(rooms: Rooms) -> Response:
+    """Of all processes of this server."""
+    registry = CollectorRegistry()
+    registry.register(rooms.meters)
+    registry.register(JobMetrics(rooms.jobs))
+    registry.register(CacheMetrics(rooms.cache))
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,6 +1,6 @@
 """The rows of a prediction's body, whatever its format."""
 
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from simdjson import Parser
 
@@ -8,6 +8,8 @@ from app.errors import UnsupportedType
 from app.http.wire import arrow_rows, csv_rows, json_rows, npy_rows
 from app.http.wire.request import Request
 from core.encoding import Encoding
+
+JsonParser: TypeAlias = Parser
 
 
 class Reader(Protocol):

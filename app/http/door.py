@@ -1,0 +1,109 @@
+"""The door in front of everything: request ids, keys, counting, the access log; then the lane or the framework."""
+
+import logging
+import re
+import secrets
+from time import perf_counter
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import NeuronaError
+from app.http.errors import respond, unexpected
+from app.http.keys import Keys, Role, role_needed
+from app.http.lane import Lane, send_answer
+from app.http.meters import Meters
+
+log = logging.getLogger("neurona.access")
+
+_SAFE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_PREDICT = "/v1/models/{ref}/predict"
+
+
+class Door:
+    """ASGI: lets requests in by their keys, gives each an id, and counts its answer."""
+
+    def __init__(self, app: ASGIApp, *, lane: Lane, keys: Keys, meters: Meters, metrics_open: bool) -> None:
+        self._app, self._lane, self._keys, self._meters = app, lane, keys, meters
+        self._metrics_open = metrics_open
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; whatever goes wrong, with an id and in the contract's form."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = perf_counter()
+        headers = dict(scope["headers"])
+        request_id = headers.get(b"x-request-id", b"")
+        if not _SAFE.fullmatch(request_id):
+            request_id = secrets.token_hex(8).encode()
+        scope["request_id"] = request_id.decode()
+        method, path = scope["method"], scope["path"]
+        ref = self._lane.takes(path) if method == "POST" else None
+        if ref is None:
+            await self._through(scope, receive, send, headers=headers, began=began)
+            return
+        try:
+            self._keys.check(Role.PREDICT, headers, _address(scope))
+            content, media_type = await self._lane.answer(ref, headers, receive)
+        except Exception as error:
+            await self._refuse(scope, receive, send, error=error, began=began, route=_PREDICT)
+            return
+        await send_answer(send, content, media_type, request_id)
+        self._count(scope, _PREDICT, 200, began)
+
+    async def _through(
+        self, scope: Scope, receive: Receive, send: Send, *, headers: dict[bytes, bytes], began: float
+    ) -> None:
+        """Hand a request on to the framework; its answer gets the id."""
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                named = [pair for pair in message.get("headers", ()) if pair[0].lower() != b"x-request-id"]
+                message["headers"] = [*named, (b"x-request-id", scope["request_id"].encode())]
+            await send(message)
+
+        needed = role_needed(scope["method"], scope["path"])
+        if self._metrics_open and scope["path"] == "/metrics":
+            needed = Role.NOBODY
+        try:
+            self._keys.check(needed, headers, _address(scope))
+        except NeuronaError as error:
+            await self._refuse(scope, receive, send, error=error, began=began, route="(refused)")
+            return
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            self._count(scope, getattr(scope.get("route"), "path", "(none)"), status, began)
+
+    async def _refuse(
+        self, scope: Scope, receive: Receive, send: Send, *, error: Exception, began: float, route: str
+    ) -> None:
+        request = Request(scope, receive)
+        known = isinstance(error, NeuronaError)
+        answer = respond(request, error) if isinstance(error, NeuronaError) else unexpected(request)
+        if not known:
+            log.error("%s %s broke (%s)", scope["method"], scope["path"], scope["request_id"], exc_info=error)
+        answer.headers["X-Request-ID"] = scope["request_id"]
+        await answer(scope, receive, send)
+        self._count(scope, route, answer.status_code, began)
+
+    def _count(self, scope: Scope, route: str, status: int, began: float) -> None:
+        seconds = perf_counter() - began
+        self._meters.request(scope["method"], route, status, seconds)
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                "%s %s %d",
+                scope["method"],
+                scope["path"],
+                status,
+                extra={"request_id": scope["request_id"], "status": status, "seconds": round(seconds, 6)},
+            )
+
+
+def _address(scope: Scope) -> str | None:
+    server = scope.get("server")
+    return None if server is None or server[1] is None else str(server[0])

@@ -1,0 +1,51 @@
+"""What is read off the rooms when Prometheus asks: jobs from the database, models from the cache."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from app.errors import StorageFailed
+from app.jobs import JobStore
+from app.repository.cache import ModelCache
+
+
+class JobMetrics:
+    """Jobs by state, epochs trained, and how fast the running ones are."""
+
+    def __init__(self, jobs: JobStore) -> None:
+        self._jobs = jobs
+
+    def collect(self) -> Iterator[Metric]:
+        """The families; none while the database cannot be read."""
+        try:
+            counts, epochs, rate = self._jobs.statistics()
+        except StorageFailed:
+            return
+        states = GaugeMetricFamily("neurona_jobs", "Jobs, by state", labels=("state",))
+        for state, count in counts.items():
+            states.add_metric((state,), count)
+        yield states
+        yield CounterMetricFamily("neurona_epochs", "Epochs trained", value=epochs)
+        yield GaugeMetricFamily("neurona_training_rows_per_second", "Rows a second, running jobs", value=rate)
+
+
+class CacheMetrics:
+    """Models in the memory of the process that is asked."""
+
+    def __init__(self, cache: ModelCache) -> None:
+        self._cache = cache
+
+    def collect(self) -> Iterator[Metric]:
+        """The families."""
+        size = GaugeMetricFamily(
+            "neurona_model_bytes", "Memory of a loaded version", labels=("model", "version")
+        )
+        for (name, version), count in self._cache.loaded().items():
+            size.add_metric((name, str(version)), count)
+        yield size
+        failures = GaugeMetricFamily(
+            "neurona_model_load_failed", "Whether a load fails now", labels=("reference",)
+        )
+        for reference in self._cache.failures():
+            failures.add_metric((reference,), 1)
+        yield failures

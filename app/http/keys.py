@@ -1,0 +1,145 @@
+"""Who may do what: API keys with roles, kept and compared as hashes.
+
+Without any key the server is open to loopback alone, and there to no web page of somebody else: a browser that was
+led here by a foreign page says so (`Origin`, `Sec-Fetch-Site`) or asks for a foreign host.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from ipaddress import ip_address
+from pathlib import Path
+
+from app.errors import Forbidden, Invalid, Problem, Unauthorized
+from app.storage.folder import make_folder, write_atomic
+
+_MADE = "admin-key.sha256"
+_LINE = re.compile(r"(?P<role>predict|train|admin)[:\s]+(?P<key>\S{16,512})")
+_HASHED = "sha256:"
+
+
+class Role(IntEnum):
+    """What a key may do; each role may do all that the one before may."""
+
+    NOBODY = 0
+    PREDICT = 1
+    TRAIN = 2
+    ADMIN = 3
+
+
+# The first line that fits a request says which role it needs. A test holds this against every route.
+_NEEDED: Sequence[tuple[str, str, Role]] = (
+    (r"GET|HEAD", r"/|/docs.*|/redoc|/openapi\.json|/static/.*|/v2/health/(live|ready)", Role.NOBODY),
+    (r"DELETE|PUT", r"/.*", Role.ADMIN),
+    (r"POST", r"/v1/models/[^/]+/rollback|/v2/repository/models/[^/]+/(load|unload)", Role.ADMIN),
+    (r"POST", r"/v1/models/[^/]+/predict|/v2/.*", Role.PREDICT),
+    (r"GET|HEAD", r"/metrics|/v1/info|/v1/models.*|/v2.*", Role.PREDICT),
+    (r".*", r"/.*", Role.TRAIN),
+)
+_PATTERNS = [(re.compile(method), re.compile(path), role) for method, path, role in _NEEDED]
+
+
+def role_needed(method: str, path: str) -> Role:
+    """The role that a request needs."""
+    return next(role for verb, place, role in _PATTERNS if verb.fullmatch(method) and place.fullmatch(path))
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys in force, by their SHA-256; none at all means that loopback is open."""
+
+    roles: Mapping[bytes, Role]
+
+    def role_of(self, key: str) -> Role:
+        """What a key may do. Every known key is compared, in constant time."""
+        digest = hashlib.sha256(key.encode()).digest()
+        found = Role.NOBODY
+        for known, role in self.roles.items():
+            if hmac.compare_digest(known, digest):
+                found = role
+        return found
+
+    def check(self, needed: Role, headers: Mapping[bytes, bytes], address: str | None) -> None:
+        """Let a request pass, or not. `address`: the one of this server that it came to; None for a local socket.
+
+        Raises: Unauthorized; Forbidden.
+        """
+        if needed is Role.NOBODY:
+            return
+        if not self.roles:
+            _check_local(headers, address)
+            return
+        scheme, _, key = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer" or not key:
+            raise Unauthorized(reason="this needs a key: send Authorization: Bearer KEY")
+        role = self.role_of(key.strip())
+        if role is Role.NOBODY:
+            raise Unauthorized(reason="this key is not known here")
+        if role < needed:
+            raise Forbidden(role=role.name.lower(), needed=needed.name.lower())
+
+
+def read_keys(text: str | None, file: Path | None, made_in: Path) -> Keys:
+    """The keys of a setting (`role:key`, with commas), of a file (one a line) and the one made at a first start.
+
+    A key may be given as `sha256:` and its hash. Raises: Invalid; OSError, if the file cannot be read.
+    """
+    lines: list[str] = (text or "").split(",")
+    if file is not None:
+        lines += [line.partition("#")[0] for line in file.read_text().splitlines()]
+    roles = dict(_parsed(line.strip()) for line in lines if line.strip())
+    made = made_in / _MADE
+    if not roles and made.is_file():
+        roles[bytes.fromhex(made.read_text().strip())] = Role.ADMIN
+    return Keys(roles)
+
+
+def make_key(folder: Path) -> str | None:
+    """Make an admin key and keep its hash; the key, to be shown once, or None if one was made before."""
+    if (folder / _MADE).is_file():
+        return None
+    key = secrets.token_urlsafe(32)
+    make_folder(folder)
+    write_atomic(folder / _MADE, hashlib.sha256(key.encode()).hexdigest().encode())
+    return key
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address or host name means this machine alone."""
+    try:
+        return ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return address.lower() == "localhost"
+
+
+def _parsed(line: str) -> tuple[bytes, Role]:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        message = (
+            "a key is written role:key, with a role of predict, train or admin and at least 16 characters"
+        )
+        raise Invalid(Problem(message=message, location="NEURONA_API_KEYS"))
+    role, key = Role[match["role"].upper()], match["key"]
+    if key.startswith(_HASHED):
+        return bytes.fromhex(key.removeprefix(_HASHED)), role
+    return hashlib.sha256(key.encode()).digest(), role
+
+
+def _check_local(headers: Mapping[bytes, bytes], address: str | None) -> None:
+    if address is not None and not is_loopback(address):
+        raise Unauthorized(
+            reason="no key is configured, so only this machine itself is served; see NEURONA_API_KEYS"
+        )
+    hosts: Iterable[bytes] = (headers.get(b"host", b""), headers.get(b"origin", b"").partition(b"//")[2])
+    foreign = any(host and not is_loopback(_name(host.decode("latin-1"))) for host in hosts)
+    if foreign or headers.get(b"sec-fetch-site") == b"cross-site" or headers.get(b"origin") == b"null":
+        raise Forbidden(role="another site's page", needed="local")
+
+
+def _name(host: str) -> str:
+    """A host without its port."""
+    return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]

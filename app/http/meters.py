@@ -1,0 +1,194 @@
+"""What this server has done, in numbers, and those of all its processes as Prometheus reads them.
+
+Counting is on the path of every prediction, so it is a few additions to plain lists. Each process writes its numbers
+to a file of its own now and then, and whichever is asked adds them up: a counter never goes back because a process
+ended. `prometheus_client` writes the page.
+"""
+
+import json
+import os
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+
+from app.storage.folder import make_folder, write_atomic
+
+SECONDS = (
+    0.0001,
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)
+
+
+class Durations:
+    """A histogram of seconds: counts[i] of at most SECONDS[i], the last of more."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(SECONDS) + 1)
+        self.total = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.counts[bisect_left(SECONDS, seconds)] += 1
+        self.total += seconds
+
+
+class Route(NamedTuple):
+    """Where a request went, as its labels say."""
+
+    method: str
+    route: str
+    status: int
+
+
+class Served(NamedTuple):
+    """Which version answered, by which protocol."""
+
+    protocol: str
+    model: str
+    version: int
+
+
+class Tally:
+    """Good predictions by one version: how many, of how many rows, and where their time went."""
+
+    __slots__ = ("compute", "decode", "encode", "requests", "rows")
+
+    def __init__(self) -> None:
+        self.requests = self.rows = 0
+        self.decode, self.compute, self.encode = Durations(), Durations(), Durations()
+
+    def add(self, rows: int, began: float, decoded: float, computed: float, encoded: float) -> None:
+        """Count one prediction by the clock's readings between its parts."""
+        self.requests += 1
+        self.rows += rows
+        self.decode.add(decoded - began)
+        self.compute.add(computed - decoded)
+        self.encode.add(encoded - computed)
+
+
+class Meters:
+    """The numbers of this process, and below `folder` those of its siblings."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._routes: dict[Route, Durations] = {}
+        self._served: dict[Served, Tally] = {}
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        key = Route(method, route, status)
+        durations = self._routes.get(key)
+        if durations is None:
+            durations = self._routes[key] = Durations()
+        durations.add(seconds)
+
+    def tally(self, protocol: str, model: str, version: int) -> Tally:
+        """Where to count the predictions of one version."""
+        key = (protocol, model, version)
+        found = self._served.get(key)  # type: ignore[call-overload]
+        if found is None:
+            found = self._served[Served(*key)] = Tally()
+        return found  # type: ignore[no-any-return]
+
+    def write(self) -> None:
+        """Let the other processes see these numbers. A folder that cannot be written costs only that."""
+        with suppress(OSError):
+            make_folder(self._folder)
+            write_atomic(self._folder / f"{os.getpid()}.json", json.dumps(self._plain()).encode())
+
+    def collect(self) -> Iterator[Metric]:
+        """The families of all processes, as `prometheus_client` collects them."""
+        plains = [self._plain(), *self._siblings()]
+        yield from _requests([entry for plain in plains for entry in plain["routes"]])
+        yield from _predictions([entry for plain in plains for entry in plain["served"]])
+
+    def _siblings(self) -> Iterator[dict[str, Any]]:
+        for path in sorted(self._folder.glob("*.json")):
+            if path.stem != str(os.getpid()):
+                with suppress(OSError, ValueError):
+                    yield json.loads(path.read_bytes())
+
+    def _plain(self) -> dict[str, Any]:
+        return {
+            "routes": [[list(key), each.counts, each.total] for key, each in list(self._routes.items())],
+            "served": [
+                [list(key), each.requests, each.rows]
+                + [[part.counts, part.total] for part in (each.decode, each.compute, each.encode)]
+                for key, each in list(self._served.items())
+            ],
+        }
+
+
+def _requests(entries: Iterable[Any]) -> Iterator[Metric]:
+    count = CounterMetricFamily(
+        "neurona_http_requests", "Requests answered", labels=("method", "route", "status")
+    )
+    seconds = HistogramMetricFamily(
+        "neurona_http_request_seconds", "Time to answer a request", labels=("method", "route", "status")
+    )
+    for labels, (counts, total) in _summed((entry[0], entry[1:]) for entry in entries):
+        count.add_metric(labels, sum(counts))
+        seconds.add_metric(labels, _buckets(counts), total)
+    yield count
+    yield seconds
+
+
+def _predictions(entries: Iterable[Any]) -> Iterator[Metric]:
+    names = ("protocol", "model", "version")
+    requests = CounterMetricFamily("neurona_predictions", "Predictions answered", labels=names)
+    rows = CounterMetricFamily("neurona_prediction_rows", "Rows predicted", labels=names)
+    entries = list(entries)
+    sums: dict[tuple[str, ...], list[int]] = {}
+    for entry in entries:
+        of = sums.setdefault(tuple(map(str, entry[0])), [0, 0])
+        of[0] += entry[1]
+        of[1] += entry[2]
+    for labels, (number, count) in sums.items():
+        requests.add_metric(labels, number)
+        rows.add_metric(labels, count)
+    yield requests
+    yield rows
+    seconds = HistogramMetricFamily(
+        "neurona_prediction_seconds", "Time of a prediction, by its part", labels=(*names, "part")
+    )
+    for place, part in enumerate(("decode", "compute", "encode"), start=3):
+        for labels, (counts, total) in _summed(([*entry[0], part], entry[place]) for entry in entries):
+            seconds.add_metric(labels, _buckets(counts), total)
+    yield seconds
+
+
+def _summed(entries: Iterable[Any]) -> Iterable[tuple[tuple[str, ...], tuple[list[int], float]]]:
+    sums: dict[tuple[str, ...], tuple[list[int], float]] = {}
+    for key, (counts, total) in entries:
+        labels = tuple(map(str, key))
+        before, so_far = sums.get(labels, ([0] * len(counts), 0.0))
+        sums[labels] = [a + b for a, b in zip(before, counts, strict=True)], so_far + total
+    return sums.items()
+
+
+def _buckets(counts: list[int]) -> list[tuple[str, float]]:
+    total, buckets = 0, []
+    for bound, count in zip((*map(str, SECONDS), "+Inf"), counts, strict=True):
+        total += count
+        buckets.append((bound, float(total)))
+    return buckets

@@ -1,0 +1,78 @@
+"""What Prometheus reads is what happened, in all processes together."""
+
+import os
+from types import SimpleNamespace
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.http.meters import SECONDS, Meters
+
+
+def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_predictions_are_counted_with_their_rows_and_parts(site, client):
+    site.train()
+    for _ in range(3):
+        client.post("/v1/models/iris/predict", json={"instances": [[1, 2, 3, 4]] * 5})
+    client.post("/v1/models/iris/predict", json={"instances": [[1]]})
+    found = samples(client.get("/metrics").text)
+    of = (("model", "iris"), ("protocol", "native"), ("version", "1"))
+    assert found["neurona_predictions_total", of] == 3
+    assert found["neurona_prediction_rows_total", of] == 15
+    for part in ("decode", "compute", "encode"):
+        assert found["neurona_prediction_seconds_count", tuple(sorted((*of, ("part", part))))] == 3
+    route = (("method", "POST"), ("route", "/v1/models/{ref}/predict"))
+    assert found["neurona_http_requests_total", (*route, ("status", "200"))] == 3
+    assert found["neurona_http_requests_total", (*route, ("status", "422"))] == 1
+
+
+def test_requests_are_counted_by_route_and_not_by_path(site, client):
+    for job in ("a", "b", "c"):
+        client.get(f"/v1/jobs/{job}")
+    client.get("/v1/nowhere/at/all")
+    found = samples(client.get("/metrics").text)
+    key = (("method", "GET"), ("route", "/v1/jobs/{job_id}"), ("status", "404"))
+    assert found["neurona_http_requests_total", key] == 3
+    assert not any("nowhere" in str(labels) for _, labels in found)
+
+
+def test_jobs_are_counted_by_state(site, client):
+    site.train()
+    client.post("/v1/models/iris/retrain")
+    found = samples(client.get("/metrics").text)
+    assert found["neurona_jobs", (("state", "succeeded"),)] == 1
+    assert found["neurona_jobs", (("state", "queued"),)] == 1
+    assert found["neurona_jobs", (("state", "failed"),)] == 0
+    assert found["neurona_epochs_total", ()] > 0
+
+
+def test_processes_are_added_up_and_a_dead_ones_numbers_stay(tmp_path, monkeypatch):
+    sums = []
+    for process in (1, 2, 3):
+        monkeypatch.setattr(os, "getpid", lambda process=process: process)
+        meters = Meters(tmp_path)
+        meters.request("GET", "/x", 200, 0.003)
+        meters.request("GET", "/x", 200, 99.0)
+        meters.tally("native", "iris", 1).add(7, 0.0, 0.1, 0.3, 0.6)
+        meters.write()
+        families = {family.name: family for family in meters.collect()}
+        sums.append(families["neurona_http_requests"].samples[0].value)
+        rows = families["neurona_prediction_rows"].samples[0].value
+        buckets = {s.labels.get("le"): s.value for s in families["neurona_http_request_seconds"].samples}
+    assert sums == [2, 4, 6]
+    assert rows == 21
+    assert (buckets["0.0025"], buckets["0.005"], buckets[str(SECONDS[-1])], buckets["+Inf"]) == (0, 3, 3, 6)
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing_else(tmp_path):
+    (tmp_path / "file").write_text("")
+    meters = Meters(tmp_path / "file" / "below")
+    meters.request("GET", "/x", 200, 0.1)
+    meters.write()
+    assert SimpleNamespace(found=list(meters.collect())).found
