@@ -8,9 +8,10 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -108,6 +109,7 @@ def make_key(folder: Path) -> str | None:
     return key
 
 
+@lru_cache(maxsize=256)
 def is_loopback(address: str) -> bool:
     """Whether an address or host name means this machine alone."""
     try:

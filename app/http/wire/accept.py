@@ -20,12 +20,17 @@ def choose(accept: str | None, offers: Sequence[str]) -> str:
     """
     if not accept or accept in ("*/*", offers[0]):
         return offers[0]
-    ranges = [_range(part) for part in accept.lower().split(",") if part.strip()]
-    ranked = [(*_match(offer, ranges), -place) for place, offer in enumerate(offers)]
+    found = ranges(accept)
+    ranked = [(*_match(offer, found), -place) for place, offer in enumerate(offers)]
     quality, _, place = max(ranked)
     if quality <= 0:
         raise NotAcceptable(got=accept[:200], expected=", ".join(offers))
     return offers[-place]
+
+
+def ranges(header: str) -> list[Range]:
+    """What a header like `Accept` or `Accept-Encoding` lists, with qualities from 0 to 1."""
+    return [_range(part) for part in header.lower().split(",") if part.strip()]
 
 
 def _range(part: str) -> Range:

@@ -18,11 +18,23 @@ from app.errors import Invalid, Unreadable
 from app.http.wire.problems import described, shown, wrong
 from core.arrays import Array
 
-__all__ = ["JSONArray", "JSONObject", "List", "Parser", "describe", "flat", "has_brackets", "parse", "twice"]
+__all__ = [
+    "JSONArray",
+    "JSONObject",
+    "List",
+    "Parser",
+    "describe",
+    "flat",
+    "has_brackets",
+    "numbers",
+    "parse",
+    "twice",
+]
 
 List: TypeAlias = JSONArray | list[object]
 REUSED_BYTES = 16 * 1024 * 1024
 LONG_ROW = 400
+_DTYPES = {"d": np.float64, "i": np.int64, "u": np.uint64}
 BOM = b"\xef\xbb\xbf"
 
 
@@ -50,19 +62,31 @@ def describe(value: object) -> str:
     return "a list" if isinstance(value, JSONArray) else described(value)
 
 
-def flat(rows: JSONArray, width: int) -> Array | None:
-    """The numbers of lists of that length, one after another, float64; None if they are not that.
+def numbers(array: JSONArray, kind: str = "d") -> Array | None:
+    """All numbers in the array, however nested, as float64 ("d"), int64 ("i") or uint64 ("u"); or None.
 
-    `as_buffer` flattens whatever it meets, so equal lengths are not enough: `[[1, [2]], [3, 4]]` has them. Count
+    None where anything else is in it, or a number that such a type cannot hold; a whole number written with a
+    point is none for "i" and "u".
+    """
+    try:
+        return np.frombuffer(array.as_buffer(of_type=kind), dtype=_DTYPES[kind])
+    except (TypeError, ValueError):
+        return None
+
+
+def flat(rows: JSONArray, width: int, kind: str = "d") -> Array | None:
+    """The numbers of lists of that length, one after another, as `numbers`; None if the rows are not that.
+
+    Flattening takes whatever it meets, so equal lengths are not enough: `[[1, [2]], [3, 4]]` has them. Count
     the brackets as well.
     """
     try:
         if set(map(len, rows)) != {width}:  # type: ignore[arg-type]
             return None
-        numbers = np.frombuffer(rows.as_buffer(of_type="d"))
-    except TypeError:  # not lists, or not numbers
+    except TypeError:  # not lists
         return None
-    return numbers if numbers.size == len(rows) * width else None
+    found = numbers(rows, kind)
+    return found if found is not None and found.size == len(rows) * width else None
 
 
 def has_brackets(body: bytes, count: int) -> bool:

@@ -1,0 +1,34 @@
+"""An answer as it goes out: status, headers and bytes, of no web framework."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from app.errors import Busy, NeuronaError
+from app.http.errors import protocol_status_of
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """Header names are in lower case; `content-length` is left to whoever sends it."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def refused(error: NeuronaError) -> Reply:
+    """The protocol's form of an error."""
+    headers = {"content-type": JSON}
+    if isinstance(error, Busy):
+        headers["retry-after"] = str(error.retry_after)
+    return Reply(status=protocol_status_of(error), headers=headers, body=plain({"error": str(error)}))
+
+
+def plain(value: Any) -> bytes:
+    """JSON, with arrays as lists."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,0 +1,54 @@
+"""Compressed bodies, both ways: gzip and deflate (the zlib format), bounded when they are unpacked."""
+
+import zlib
+from collections.abc import Mapping
+
+from app.errors import TooLarge, Unreadable, UnsupportedType
+from app.http.wire.accept import ranges
+from app.http.wire.problems import printable
+
+_WINDOW: Mapping[str, int] = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+_NAMES = {"": "identity", "x-gzip": "gzip"}
+_LEVEL = 1  # an answer is mostly numbers: a higher level costs much and saves little
+_SMALL = 1024  # an answer below this is not worth the work
+
+
+def inflate(body: bytes, encoding: str, *, limit: int, setting: str) -> bytes:
+    """The body without the encoding that a `Content-Encoding` header names.
+
+    Raises: TooLarge, once more than `limit` bytes came out; Unreadable; UnsupportedType.
+    """
+    named = encoding.strip().lower()
+    named = _NAMES.get(named, named)
+    if named == "identity":
+        return body
+    if named not in _WINDOW:
+        raise UnsupportedType(
+            got=f"Content-Encoding: {printable(encoding)}", expected="gzip, deflate, identity"
+        )
+    stream = zlib.decompressobj(_WINDOW[named])
+    try:
+        plain = stream.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise Unreadable(what=f"The {named} body", reason=str(error)) from error
+    if len(plain) > limit:
+        raise TooLarge(what="The body", limit=limit, unit="bytes", setting=setting)
+    if not stream.eof or stream.unused_data:
+        reason = "more follows its end" if stream.eof else "it ends early"
+        raise Unreadable(what=f"The {named} body", reason=reason)
+    return plain
+
+
+def wanted(accept_encoding: str, size: int) -> str | None:
+    """The encoding for an answer of that size: what an `Accept-Encoding` header likes best, or None."""
+    if not accept_encoding or size < _SMALL:
+        return None
+    liked = {each.kind: each.quality for each in ranges(accept_encoding)}
+    quality, name = max((liked.get(name, liked.get("*", 0.0)), name) for name in _WINDOW)
+    return name if quality > liked.get("identity", 0.0) else None
+
+
+def deflate(parts: list[bytes | memoryview], encoding: str) -> bytes:
+    """The parts, one after another, in that encoding."""
+    stream = zlib.compressobj(_LEVEL, wbits=_WINDOW[encoding])
+    return b"".join([*map(stream.compress, parts), stream.flush()])
