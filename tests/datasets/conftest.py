@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import resource
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -124,10 +126,16 @@ def npz() -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def full_disk() -> Iterator[Callable[[int], None]]:
-    """Makes the system refuse files beyond a size, as a full disk does; undone after the test."""
-    import resource
+def full_disk() -> Callable[[int], AbstractContextManager[None]]:
+    """Within the block, the system refuses files beyond a size, as a full disk does: the log of the tests, too."""
+    return _files_up_to
 
+
+@contextmanager
+def _files_up_to(size: int) -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

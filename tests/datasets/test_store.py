@@ -99,8 +99,7 @@ def test_a_source_that_breaks_off_leaves_nothing_and_its_error_goes_through(stor
 @pytest.mark.parametrize("size", [50, 500, 1500])
 def test_a_full_disk_is_told_without_a_path_and_leaves_nothing(store, root, full_disk, size):
     body = b"a,b,y\n" + b"1,2,x\n3,4,z\n" * size
-    full_disk(size * 10)
-    with pytest.raises(StorageFailed) as caught:
+    with pytest.raises(StorageFailed) as caught, full_disk(size * 10):
         store.ingest([body], media_type=CSV)
     assert os.strerror(errno.EFBIG).lower() in str(caught.value).lower()
     assert str(root) not in str(caught.value)
@@ -111,8 +110,7 @@ def test_no_byte_count_of_free_disk_leaves_half_a_dataset(store, root, full_disk
     needed = store.ingest([ROWS], media_type=CSV)[0]
     store.delete(needed.id)
     for size in range(1, needed.bytes, 131):
-        full_disk(size)
-        with pytest.raises(StorageFailed):
+        with pytest.raises(StorageFailed), full_disk(size):
             store.ingest([ROWS], media_type=CSV)
         assert list(root.iterdir()) == []
 
