@@ -136,12 +136,14 @@ def _check_local(headers: Mapping[bytes, bytes], address: str | None) -> None:
         raise Unauthorized(
             reason="no key is configured, so only this machine itself is served; see NEURONA_API_KEYS"
         )
-    hosts: Iterable[bytes] = (headers.get(b"host", b""), headers.get(b"origin", b"").partition(b"//")[2])
-    foreign = any(host and not is_loopback(_name(host.decode("latin-1"))) for host in hosts)
-    if foreign or headers.get(b"sec-fetch-site") == b"cross-site" or headers.get(b"origin") == b"null":
+    origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site")
+    own_page = origin is None or _is_local(origin.partition(b"//")[2])
+    if not own_page or site == b"cross-site" or not _is_local(headers.get(b"host", b"localhost")):
         raise Forbidden(role="another site's page", needed="local")
 
 
-def _name(host: str) -> str:
-    """A host without its port."""
-    return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+@lru_cache(maxsize=256)
+def _is_local(host: bytes) -> bool:
+    """Whether a host, with its port or without, is this machine; the same few are asked for at every request."""
+    text = host.decode("latin-1")
+    return is_loopback(text.partition("]")[0] if text.startswith("[") else text.partition(":")[0])
