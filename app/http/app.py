@@ -14,8 +14,9 @@ from app.http.door import Door
 from app.http.feeds import Feeds
 from app.http.lane import Lane
 from app.http.native import Desk
+from app.http.oip.inference import Inference
 from app.http.openapi import describe
-from app.http.routes import datasets, jobs, models, pages, predictions, server, training
+from app.http.routes import datasets, inference, jobs, models, pages, predictions, server, training
 from app.http.services import Services
 from app.http.shutdown import at_stop
 from app.http.wire import rows
@@ -35,6 +36,10 @@ that say what was wrong, where, and what would be right.
 """
 _TAGS = [
     {"name": "predictions", "description": "Rows in, class probabilities out."},
+    {
+        "name": "inference protocol",
+        "description": "The same predictions in the Open Inference Protocol, version 2.",
+    },
     {"name": "training", "description": "Data in, a job out: it makes a version of a model."},
     {"name": "jobs", "description": "Watch and cancel jobs. A job's record stays."},
     {"name": "datasets", "description": "Labelled data, stored once and named by its content."},
@@ -91,6 +96,9 @@ def create_app(services: Services) -> Application:
     settings = services.settings
     desk = Desk(services.predictor, rows.json_parser(), services.meters, settings.max_predict_rows)
     app.state.services, app.state.lane = services, Lane(desk, settings)
+    app.state.inference = Inference(
+        predictor=services.predictor, settings=settings, meters=services.meters, parser=desk.parser
+    )
     app.door = Door(
         app.framework,
         lane=app.state.lane,
@@ -100,7 +108,7 @@ def create_app(services: Services) -> Application:
     )
     errors.install(app)
     describe(app)
-    for room in (predictions, training, jobs, datasets, models, server, pages):
+    for room in (predictions, inference, training, jobs, datasets, models, server, pages):
         app.include_router(room.router)
     return app
 

@@ -40,6 +40,11 @@ def status_of(error: errors.NeuronaError) -> int:
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
+def protocol_status(status: int) -> int:
+    """The status under /v2, where whatever is wrong with a request is 400 (Open Inference Protocol)."""
+    return 400 if status == HTTPStatus.UNPROCESSABLE_ENTITY else status
+
+
 def respond(request: Request, error: errors.NeuronaError) -> Response:
     """An error of the house as the answer to a request."""
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, errors.Busy) else {}
@@ -125,8 +130,9 @@ def _answer(
     headers: Mapping[str, str] = {},
 ) -> Response:
     request_id = request.scope.get("request_id", "")
+    body: dict[str, Any]
     if request.url.path.startswith("/v2"):
-        body: dict[str, Any] = {"error": detail}
+        status, body = protocol_status(status), {"error": detail}
         media_type = "application/json"
     else:
         body = {

@@ -42,7 +42,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas[model.__name__] = schema
     for name in _UNUSED:
         schemas.pop(name, None)
-    for call in (call for path in document["paths"].values() for call in path.values()):
-        if "HTTPValidationError" in str(call["responses"].get("422", "")):
-            call["responses"]["422"] = problem(422)[422]
+    for path, calls in document["paths"].items():
+        for call in calls.values():
+            if "HTTPValidationError" in str(call["responses"].get("422", "")):
+                del call["responses"]["422"]
+                call["responses"] |= {} if path.startswith("/v2") else {"422": problem(422)[422]}
     return document

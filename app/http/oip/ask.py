@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 
-from simdjson import Parser
-
 from app.errors import Unreadable
 from app.http.oip.body import Body
 from app.http.oip.datatypes import datatype
 from app.http.oip.fields import Fields, fields, flag, objects, optional_text, text, whole
 from app.http.oip.tensor import Tensor
-from app.http.wire.json_document import JSONArray, describe, has_brackets, parse
+from app.http.wire.json_document import JSONArray, Parser, describe, has_brackets, parse
 from app.http.wire.problems import shown, wrong
 
 
@@ -119,7 +117,9 @@ def _blob(tensor: Tensor, size: int | None, blobs: memoryview, parameters: Field
             raise wrong(f"{tensor.place}: has neither 'data' nor the parameter 'binary_data_size'")
         size = tensor.size * tensor.datatype.stored.itemsize
     if size > len(blobs):
-        raise wrong(f"unexpected size for {tensor.place}, expecting {size - len(blobs):.15g} additional bytes")
+        raise wrong(
+            f"unexpected size for {tensor.place}, expecting {size - len(blobs):.15g} additional bytes"
+        )
     return blobs[:size]
 
 
@@ -129,8 +129,10 @@ def _shape(found: object, place: str) -> tuple[int, ...]:
     sizes = tuple(found)
     for number, size in enumerate(sizes):
         if type(size) is not int or size < 0:
-            raise wrong(f"{place}: expected 'shape' to be whole numbers from 0, got {describe(size)} at {number}")
-    return sizes  # type: ignore[return-value]
+            raise wrong(
+                f"{place}: expected 'shape' to be whole numbers from 0, got {describe(size)} at {number}"
+            )
+    return sizes
 
 
 def _brackets(tensor: Tensor) -> int:

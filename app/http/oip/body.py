@@ -35,6 +35,6 @@ def split(headers: Mapping[str, str], body: bytes, *, limit: int, setting: str) 
         return Body(head=body, blobs=memoryview(b""))
     length = int(said) if _WHOLE.fullmatch(said) else -1
     if not 0 <= length <= len(body):
-        reason = f"Inference-Header-Content-Length must be a whole number from 0 to {len(body)}, got {printable(said)!r}"
+        reason = f"Inference-Header-Content-Length must be from 0 to {len(body)}, got {printable(said)!r}"
         raise Unreadable(what="The request", reason=reason)
     return Body(head=body[:length] if length else None, blobs=memoryview(body)[length:])

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from app.http.wire.problems import listed, shown, wrong
+from app.http.wire.json_document import Kind, describe
+from app.http.wire.problems import wrong
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class Datatype:
     name: str
     stored: np.dtype[Any] | None
     plain: frozenset[type] = frozenset()
-    kind: str | None = None
+    kind: Kind | None = None
 
     @property
     def whole(self) -> bool:
@@ -29,7 +30,7 @@ class Datatype:
         return self.kind in ("i", "u")
 
 
-def _type(name: str, stored: str | None, *plain: type, kind: str | None = None) -> Datatype:
+def _type(name: str, stored: str | None, *plain: type, kind: Kind | None = None) -> Datatype:
     dtype = None if stored is None else np.dtype(stored)
     return Datatype(name=name, stored=dtype, plain=frozenset(plain), kind=kind)
 
@@ -51,6 +52,5 @@ def datatype(name: object, place: str) -> Datatype:
     """The datatype of that name. Raises: Invalid."""
     found = DATATYPES.get(name) if isinstance(name, str) else None
     if found is None:
-        got = shown(name) if isinstance(name, str) else "something else"
-        raise wrong(f"{place}: expected a datatype, one of {listed(tuple(DATATYPES))}, got {got}")
+        raise wrong(f"{place}: expected a datatype, one of {', '.join(DATATYPES)}, got {describe(name)}")
     return found

@@ -13,7 +13,7 @@ def elements(tensor: Tensor) -> list[object]:
     `data` is flat, or for a shape of two dimensions a list of rows. Raises: Invalid, naming the place.
     """
     data = tensor.data
-    values: list[object] = data.as_list() if isinstance(data, JSONArray) else list(data or ())
+    values: list[object] = list(data.as_list() if isinstance(data, JSONArray) else data or ())
     if tensor.nested and len(tensor.shape) == 2:
         values = _flattened(tensor, values)
     if len(values) != tensor.size:

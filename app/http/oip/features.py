@@ -18,7 +18,15 @@ from app.http.wire.cells import codes
 from app.http.wire.features import from_columns, from_matrix
 from app.http.wire.problems import Problems, check_rows, described, listed, shown, wrong
 from core.arrays import Array
-from core.encoding import CategoricalColumn, Codes, Column, Encoding, NumericColumn, RawColumn, transform_matrix
+from core.encoding import (
+    CategoricalColumn,
+    Codes,
+    Column,
+    Encoding,
+    NumericColumn,
+    RawColumn,
+    transform_matrix,
+)
 
 _SINGLE = "FP32"
 
@@ -55,7 +63,9 @@ def raw(encoding: Encoding, blob: memoryview) -> Ask:
     if not blob or len(blob) % row:
         raise wrong(f"input {shown(port.name)}: a raw tensor takes {row} bytes a row, got {len(blob)} bytes")
     shape = (len(blob) // row, port.shape[1])
-    return Ask(inputs=(Tensor(name=port.name, datatype=DATATYPES[_SINGLE], shape=shape, blob=blob),), binary=True)
+    return Ask(
+        inputs=(Tensor(name=port.name, datatype=DATATYPES[_SINGLE], shape=shape, blob=blob),), binary=True
+    )
 
 
 # what is there
@@ -88,9 +98,7 @@ def _check_lengths(tensors: list[Tensor]) -> None:
     first = tensors[0]
     for tensor in tensors:
         if tensor.shape[0] != first.shape[0]:
-            raise wrong(
-                f"{tensor.place} has {tensor.shape[0]} rows, and {first.place} has {first.shape[0]}"
-            )
+            raise wrong(f"{tensor.place} has {tensor.shape[0]} rows, and {first.place} has {first.shape[0]}")
 
 
 # what it becomes
@@ -122,12 +130,16 @@ def _categories(column: CategoricalColumn, tensor: Tensor, regular: bool) -> Cod
     if column.boolean and tensor.datatype.name == "BOOL":
         return _truths(numbers(tensor, regular=regular).reshape(-1))
     if tensor.datatype.name != "BYTES":
-        raise wrong(f"{tensor.place}: expected BYTES, since this column has categories; got {tensor.datatype.name}")
+        raise wrong(
+            f"{tensor.place}: expected BYTES, since this column has categories; got {tensor.datatype.name}"
+        )
     found = strings(tensor)
     if column.boolean:
         for number, cell in enumerate(found):
             if cell not in ("true", "false", None):
-                raise wrong(f"{tensor.place}: element {number}: expected 'true' or 'false', got {described(cell)}")
+                raise wrong(
+                    f"{tensor.place}: element {number}: expected 'true' or 'false', got {described(cell)}"
+                )
     return codes(found)
 
 

@@ -61,7 +61,11 @@ def _quickly(tensor: Tensor) -> Array | None:
         found = flat(data, tensor.shape[1], kind) if len(tensor.shape) == 2 else None
     if found is None or found.size != tensor.size:
         return None
-    return found if kind == "d" or _within(tensor.datatype.stored, found.min(initial=0), found.max(initial=0)) else None
+    return (
+        found
+        if kind == "d" or _within(tensor.datatype.stored, found.min(initial=0), found.max(initial=0))
+        else None
+    )
 
 
 def _carefully(tensor: Tensor) -> Array:

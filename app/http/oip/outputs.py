@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
 
 from app.http.oip.ask import Ask, Wish
 from app.http.oip.reply import JSON, Reply, plain
@@ -24,10 +23,10 @@ class Output(NamedTuple):
     elements: Array | list[str]
 
 
-def write(ask: Ask, prediction: Prediction, *, accept_encoding: str = "") -> Reply:
-    """The answer to a request. Raises: Invalid, for an output that there is not."""
+def write(ask: Ask, chosen: tuple[Wish, ...], prediction: Prediction, *, accept_encoding: str = "") -> Reply:
+    """The answer to a request, with the outputs that `wishes` found in it."""
     described, blobs = [], list[bytes | memoryview]()
-    for wish in wishes(ask):
+    for wish in chosen:
         output = _output(prediction, wish)
         found: dict[str, Any] = {"name": wish.name, "datatype": output.datatype, "shape": output.shape}
         if wish.binary:
@@ -103,7 +102,7 @@ def _classification(prediction: Prediction, count: int) -> Output:
     A value is the shortest text that reads back as the same float32.
     """
     top = top_k(prediction, count)
-    values = orjson.loads(b"[]") if not top.probabilities.size else _shortest(top.probabilities)
+    values = _shortest(top.probabilities) if top.probabilities.size else []
     places = top.classes.reshape(-1).tolist()
     texts = {place: f"{place}:{label_text(prediction.classes[place])}" for place in set(places)}
     elements = [f"{value}:{texts[place]}" for value, place in zip(values, places, strict=True)]

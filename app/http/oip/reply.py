@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from app.errors import Busy, NeuronaError
-from app.http.errors import protocol_status_of
+from app.http.errors import protocol_status, status_of
 
 JSON = "application/json"
 
@@ -26,7 +26,7 @@ def refused(error: NeuronaError) -> Reply:
     headers = {"content-type": JSON}
     if isinstance(error, Busy):
         headers["retry-after"] = str(error.retry_after)
-    return Reply(status=protocol_status_of(error), headers=headers, body=plain({"error": str(error)}))
+    return Reply(status=protocol_status(status_of(error)), headers=headers, body=plain({"error": str(error)}))
 
 
 def plain(value: Any) -> bytes:

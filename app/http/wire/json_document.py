@@ -6,7 +6,7 @@ hears where the mistake is. A key given twice is refused by the careful way, and
 
 import json
 from collections import Counter
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import orjson
@@ -21,6 +21,7 @@ from core.arrays import Array
 __all__ = [
     "JSONArray",
     "JSONObject",
+    "Kind",
     "List",
     "Parser",
     "describe",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 List: TypeAlias = JSONArray | list[object]
+Kind: TypeAlias = Literal["d", "i", "u"]
 REUSED_BYTES = 16 * 1024 * 1024
 LONG_ROW = 400
 _DTYPES = {"d": np.float64, "i": np.int64, "u": np.uint64}
@@ -62,7 +64,7 @@ def describe(value: object) -> str:
     return "a list" if isinstance(value, JSONArray) else described(value)
 
 
-def numbers(array: JSONArray, kind: str = "d") -> Array | None:
+def numbers(array: JSONArray, kind: Kind = "d") -> Array | None:
     """All numbers in the array, however nested, as float64 ("d"), int64 ("i") or uint64 ("u"); or None.
 
     None where anything else is in it, or a number that such a type cannot hold; a whole number written with a
@@ -74,7 +76,7 @@ def numbers(array: JSONArray, kind: str = "d") -> Array | None:
         return None
 
 
-def flat(rows: JSONArray, width: int, kind: str = "d") -> Array | None:
+def flat(rows: JSONArray, width: int, kind: Kind = "d") -> Array | None:
     """The numbers of lists of that length, one after another, as `numbers`; None if the rows are not that.
 
     Flattening takes whatever it meets, so equal lengths are not enough: `[[1, [2]], [3, 4]]` has them. Count
