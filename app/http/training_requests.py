@@ -65,6 +65,7 @@ def _decide(
         key=key,
         fingerprint=fingerprint,
         key_lifetime=timedelta(hours=settings.idempotency_hours),
+        check=lambda: _still_there(services, planned.new),
     )
     return job, created
 
@@ -110,6 +111,13 @@ def _plan(
         warnings=list(dataset.warnings),
     )
     return Planned(new=new, dataset=dataset, shape=shape)
+
+
+def _still_there(services: Services, new: NewJob) -> None:
+    """Raises: DatasetNotFound, VersionNotFound, if what was there a moment ago was deleted meanwhile."""
+    services.datasets.get(new.dataset)
+    if new.warm_start is not None:
+        services.repository.card(*services.repository.resolve(new.warm_start))
 
 
 def _memory(services: Services, candidate: Algorithm, given: Mapping[str, Any], shape: plan.Shape) -> int:

@@ -1,13 +1,14 @@
 """The job records as the web side sees them: submitted, looked up, cancelled."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
-from app.errors import Busy, Invalid, JobFinished, KeyReused, Problem
+from app.errors import Busy, DatasetInUse, Invalid, JobFinished, KeyReused, Problem, VersionInUse
 from app.jobs.database import connect, one_at_a_time, reading, writing
 from app.jobs.ending import final
 from app.jobs.records import FINAL, EpochRecord, Job, NewJob, Progress, State
@@ -41,11 +42,14 @@ class JobStore:
         key: str | None = None,
         fingerprint: str = "",
         key_lifetime: timedelta = timedelta(hours=24),
+        check: Callable[[], object] = lambda: None,
     ) -> tuple[Job, bool]:
         """Accept a job and reserve its version number, above `version_floor` and every number given before.
 
+        `check` looks once more whether all that the job needs is there, while nobody can delete it (`unneeded`).
         Returns: the job, and whether it is new; with `key`, a repeated request gets the job that the first made.
-        Raises: KeyReused, if the key came before with another fingerprint; Busy, if `max_queued` jobs wait.
+        Raises: KeyReused, if the key came before with another fingerprint; Busy, if `max_queued` jobs wait;
+        whatever `check` raises.
         """
         with writing(self._engine) as connection:
             one_at_a_time(connection, "submit")
@@ -53,6 +57,7 @@ class JobStore:
             if known is not None:
                 return known, False
             self._check_room(connection, max_queued)
+            check()
             job = self._insert(connection, new, version_floor)
             if key:
                 self._remember(connection, key, fingerprint, job.id)
@@ -134,13 +139,28 @@ class JobStore:
                 raise JobFinished(id=job_id, state=job.state)
             return job
 
-    def needing_dataset(self, dataset: str) -> str | None:
-        """The id of an unfinished job that needs the dataset, if there is one."""
-        return self._needing(jobs.c.dataset == dataset)
+    @contextmanager
+    def dataset_unneeded(self, dataset: str) -> Iterator[None]:
+        """Within the block no job is accepted, and none that is unfinished needs the dataset.
 
-    def needing_model(self, ref: str) -> str | None:
-        """The id of an unfinished job that starts from the version `name@7`, if there is one."""
-        return self._needing(jobs.c.warm_start == ref)
+        Raises: DatasetInUse.
+        """
+        with self._quiet() as connection:
+            if (job := _needing(connection, jobs.c.dataset == dataset)) is not None:
+                raise DatasetInUse(id=dataset, job=job)
+            yield
+
+    @contextmanager
+    def version_unneeded(self, name: str, versions: Sequence[int]) -> Iterator[None]:
+        """Within the block no job is accepted, and none that is unfinished starts from one of the versions.
+
+        Raises: VersionInUse.
+        """
+        with self._quiet() as connection:
+            for version in versions:
+                if (job := _needing(connection, jobs.c.warm_start == f"{name}@{version}")) is not None:
+                    raise VersionInUse(name=name, version=version, by=f"job {job}")
+            yield
 
     def last_version(self, model: str) -> int:
         """The highest version number ever reserved for a model; 0 if none."""
@@ -150,10 +170,11 @@ class JobStore:
     def _stamp(self) -> str:
         return timestamp(self._now())
 
-    def _needing(self, condition: Any) -> str | None:
-        query = select(jobs.c.id).where(condition, jobs.c.state.not_in(FINAL)).limit(1)
-        with reading(self._engine) as connection:
-            return connection.execute(query).scalar()
+    @contextmanager
+    def _quiet(self) -> Iterator[Connection]:
+        with writing(self._engine) as connection:
+            one_at_a_time(connection, "submit")
+            yield connection
 
     def _known(self, connection: Connection, key: str, fingerprint: str, lifetime: timedelta) -> Job | None:
         oldest = self._now().timestamp() - lifetime.total_seconds()
@@ -194,6 +215,11 @@ class JobStore:
 def _last_version(connection: Connection, model: str) -> int:
     query = select(func.coalesce(func.max(jobs.c.version), 0)).where(jobs.c.model == model)
     return int(connection.execute(query).scalar_one())
+
+
+def _needing(connection: Connection, condition: Any) -> str | None:
+    query = select(jobs.c.id).where(condition, jobs.c.state.not_in(FINAL)).limit(1)
+    return connection.execute(query).scalar()
 
 
 def _recall(connection: Connection, key: str, fingerprint: str) -> Job | None:

@@ -4,7 +4,16 @@ import threading
 
 import pytest
 
-from app.errors import Busy, Invalid, JobFinished, JobNotFound, KeyReused
+from app.errors import (
+    Busy,
+    DatasetInUse,
+    DatasetNotFound,
+    Invalid,
+    JobFinished,
+    JobNotFound,
+    KeyReused,
+    VersionInUse,
+)
 
 
 def test_a_submitted_job_is_queued_with_the_next_version_number(store, new_job):
@@ -132,11 +141,40 @@ def test_an_unknown_job_is_not_found(store):
             ask("job_x")
 
 
-def test_what_an_unfinished_job_needs_is_known_until_it_ends(store, queue, new_job):
+def test_what_an_unfinished_job_needs_cannot_be_deleted_until_it_ends(store, new_job):
     job, _ = store.submit(new_job(warm_start="iris@3"))
-    assert store.needing_dataset(job.dataset) == job.id
-    assert store.needing_model("iris@3") == job.id
-    assert store.needing_model("iris@30") is None
+    with pytest.raises(DatasetInUse, match=job.id), store.dataset_unneeded(job.dataset):
+        pytest.fail("it is needed")
+    with pytest.raises(VersionInUse, match=job.id), store.version_unneeded("iris", [1, 3]):
+        pytest.fail("it is needed")
+    with store.version_unneeded("iris", [1, 2, 30]):
+        pass
     store.cancel(job.id)
-    assert store.needing_dataset(job.dataset) is None
-    assert store.needing_model("iris@3") is None
+    with store.dataset_unneeded(job.dataset), pytest.raises(NotImplementedError):
+        raise NotImplementedError  # what is done inside may fail, and then the next is not held up
+    with store.version_unneeded("iris", [3]):
+        pass
+
+
+def test_no_job_is_accepted_while_what_it_needs_is_being_deleted(store, new_job):
+    here, accepted = [True], []
+
+    def check() -> None:
+        if not here[0]:
+            raise DatasetNotFound(id="ds_0123456789abcdef")
+
+    def submit() -> None:
+        try:
+            accepted.append(store.submit(new_job(), check=check))
+        except DatasetNotFound as error:
+            accepted.append(error)
+
+    with store.dataset_unneeded("ds_0123456789abcdef"):
+        thread = threading.Thread(target=submit)
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+        here[0] = False
+    thread.join()
+    assert [type(each) for each in accepted] == [DatasetNotFound]
+    assert store.page() == ([], None)

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
-from app.errors import DatasetInUse
 from app.http import uploads
 from app.http.routes.dependencies import Cursor, Limit, Rooms
 from app.http.routes.examples import CONFLICT, DATA_BODY, NOT_FOUND, PROBLEMS, DatasetAnswer
@@ -67,6 +66,5 @@ def get_dataset(rooms: Rooms, dataset_id: str) -> DatasetAnswer:
 )
 def delete_dataset(rooms: Rooms, dataset_id: str) -> None:
     rooms.datasets.get(dataset_id)
-    if (job := rooms.jobs.needing_dataset(dataset_id)) is not None:
-        raise DatasetInUse(id=dataset_id, job=job)
-    rooms.datasets.delete(dataset_id)
+    with rooms.jobs.dataset_unneeded(dataset_id):
+        rooms.datasets.delete(dataset_id)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.errors import Invalid, ModelNotFound, Problem, VersionInUse
+from app.errors import Invalid, ModelNotFound, Problem
 from app.http.routes.dependencies import Cursor, Limit, Rooms
 from app.http.routes.examples import CONFLICT, NOT_FOUND
 from app.http.services import Services
@@ -69,16 +69,15 @@ def delete_model(rooms: Rooms, ref: Ref) -> None:
     """`name@7` deletes a version that no alias points at; `name` deletes the model with all its versions."""
     name, _, version = ref.partition("@")
     if not version:
-        for number in rooms.repository.versions(name):
-            _refuse_if_needed(rooms, name, number)
-        rooms.repository.delete_model(name)
+        with rooms.jobs.version_unneeded(name, rooms.repository.versions(name)):
+            rooms.repository.delete_model(name)
         return
     number = rooms.repository.resolve(ref)[1]
     if version != str(number):
         message = f"name the version by its number, {name}@{number}; {version!r} is an alias"
         raise Invalid(Problem(message=message, location="path.ref"))
-    _refuse_if_needed(rooms, name, number)
-    rooms.repository.delete_version(name, number)
+    with rooms.jobs.version_unneeded(name, [number]):
+        rooms.repository.delete_version(name, number)
 
 
 @router.get("/v1/models/{ref}/card", summary="A version's card", responses=NOT_FOUND)
@@ -140,8 +139,3 @@ def rollback(rooms: Rooms, name: str) -> AliasAnswer:
 def _model(rooms: Services, name: str) -> ModelAnswer:
     versions = rooms.repository.versions(name)
     return ModelAnswer(name=name, versions=versions, aliases=rooms.repository.aliases(name))
-
-
-def _refuse_if_needed(rooms: Services, name: str, version: int) -> None:
-    if (job := rooms.jobs.needing_model(f"{name}@{version}")) is not None:
-        raise VersionInUse(name=name, version=version, by=f"job {job}")
