@@ -1,6 +1,6 @@
 """Job, epoch and idempotency records: the only room that speaks SQL."""
 
-from app.jobs.queue import JobQueue
+from app.jobs.queue import JobQueue, Lead
 from app.jobs.records import (
     Algorithm,
     EpochRecord,
@@ -22,6 +22,7 @@ __all__ = [
     "Job",
     "JobQueue",
     "JobStore",
+    "Lead",
     "NewJob",
     "Progress",
     "Promote",

@@ -3,19 +3,28 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, Engine, func, insert, select, update
 
 from app.errors import Superseded
 from app.jobs.database import connect, one_at_a_time, reading, writing
 from app.jobs.ending import Ending, of_attempt
-from app.jobs.leases import take_lease
-from app.jobs.records import EpochRecord, Failure, Job, Progress
+from app.jobs.leases import Holding, drop_lease, holds_lease, take_lease
+from app.jobs.records import FINAL, EpochRecord, Failure, Job, Progress
 from app.jobs.rows import last_sequence, read_job, to_job
 from app.jobs.schema import bring_up_to_date
 from app.jobs.tables import epochs, jobs
 from app.jobs.times import timestamp, utc_now
+
+_TRAINER = "trainer"
+
+
+class Lead(NamedTuple):
+    """The right to train: `fresh` if it was another's, or nobody's, and so many running jobs were taken over."""
+
+    fresh: bool
+    taken_over: int
 
 
 class JobQueue:
@@ -45,8 +54,25 @@ class JobQueue:
     def hold_lease(self, name: str, owner: str, seconds: float) -> bool:
         """Take or keep the right to act as `name` for some seconds; False while another owner holds it."""
         with writing(self._engine) as connection:
-            one_at_a_time(connection, f"lease {name}")
-            return take_lease(connection, name, owner, self._now().timestamp(), seconds)
+            return self._take(connection, name, owner, seconds) is not None
+
+    def lead(self, owner: str, seconds: float) -> Lead | None:
+        """Take or keep the right to train for some seconds; None while another trainer has it.
+
+        Whoever takes it puts every running job back in the queue in the same moment: those who ran them are
+        superseded.
+        """
+        with writing(self._engine) as connection:
+            holding = self._take(connection, _TRAINER, owner, seconds)
+            if holding is None:
+                return None
+            fresh = holding == "taken"
+            return Lead(fresh, _requeue(connection) if fresh else 0)
+
+    def resign(self, owner: str) -> None:
+        """Give up the right to train, so that another trainer need not wait until it expires."""
+        with writing(self._engine) as connection:
+            drop_lease(connection, _TRAINER, owner)
 
     def next(self) -> Job | None:
         """The oldest queued job: a look that writes nothing."""
@@ -63,10 +89,19 @@ class JobQueue:
                 waiting = update(jobs).where(jobs.c.id == job_id, jobs.c.state == "queued")
                 connection.execute(waiting.values(warnings=[*known, warning]))
 
-    def claim(self) -> tuple[Job, int] | None:
-        """The oldest queued job, now running under a higher attempt; None if nothing waits."""
+    def claim(self, owner: str | None = None, *, only: str | None = None) -> tuple[Job, int] | None:
+        """The oldest queued job, or `only` that one, now running under a higher attempt; None if it does not wait.
+
+        A job that is claimed as `owner` is not given to one whom another trainer has followed meanwhile.
+        """
         with writing(self._engine) as connection:
+            if owner is not None:
+                one_at_a_time(connection, f"lease {_TRAINER}")
+                if not holds_lease(connection, _TRAINER, owner):
+                    return None
             query = select(jobs.c.id).where(jobs.c.state == "queued").order_by(jobs.c.number).limit(1)
+            if only is not None:
+                query = query.where(jobs.c.id == only)
             job_id = connection.execute(query.with_for_update(skip_locked=True)).scalar()
             if job_id is None:
                 return None
@@ -86,12 +121,13 @@ class JobQueue:
     def requeue_running(self) -> int:
         """Put every running job back in the queue: for a trainer that begins and so knows that nobody runs them."""
         with writing(self._engine) as connection:
-            back = (
-                update(jobs)
-                .where(jobs.c.state == "running")
-                .values(state="queued", attempt=jobs.c.attempt + 1)
-            )
-            return connection.execute(back).rowcount
+            return _requeue(connection)
+
+    def ended(self, job_ids: Sequence[str]) -> set[str]:
+        """Those of the jobs that are in a final state."""
+        query = select(jobs.c.id).where(jobs.c.id.in_(job_ids), jobs.c.state.in_(FINAL))
+        with reading(self._engine) as connection:
+            return set(connection.execute(query).scalars())
 
     def request_pause(self) -> None:
         """Ask every running job to write a checkpoint and give itself back."""
@@ -157,6 +193,10 @@ class JobQueue:
                 update(jobs).where(jobs.c.id == job_id).values(webhook_tries=tries, webhook_due=due)
             )
 
+    def _take(self, connection: Connection, name: str, owner: str, seconds: float) -> Holding | None:
+        one_at_a_time(connection, f"lease {name}")
+        return take_lease(connection, name, owner, self._now().timestamp(), seconds)
+
     def _put_back(self, job_id: str, attempt: int, count: Column[int], most: int, failure: Failure) -> None:
         with suppress(Superseded), self.ending(job_id, attempt) as end:
             end.put_back(count, most, failure)
@@ -167,3 +207,8 @@ class JobQueue:
     def _fenced(self, connection: Connection, job_id: str, attempt: int, values: dict[str, Any]) -> None:
         if not connection.execute(of_attempt(job_id, attempt).values(**values)).rowcount:
             raise Superseded(id=job_id, attempt=attempt)
+
+
+def _requeue(connection: Connection) -> int:
+    running = update(jobs).where(jobs.c.state == "running")
+    return connection.execute(running.values(state="queued", attempt=jobs.c.attempt + 1)).rowcount

@@ -40,6 +40,11 @@ def open_cluster(address: str | None, *, workers: int, threads: int) -> Iterator
             yield client
 
 
+def has_workers(client: Client) -> bool:
+    """Whether there is anybody to work; of a cluster that others run, nothing is known and the answer is yes."""
+    return client.cluster is None or bool(client.cluster.scheduler.workers)
+
+
 def call(path: str, *arguments: Any) -> Any:
     """Call the function at `module:name`: imported here, in the worker, and not by who submits the call."""
     module, _, name = path.partition(":")

@@ -14,10 +14,11 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from app.errors import StorageFailed
-from app.jobs import Failure, JobQueue
+from app.jobs import Failure, Job, JobQueue
 from app.machine import gigabytes, memory_available
 from app.settings import Settings
-from app.training.cluster import call, open_cluster
+from app.training.cluster import call, has_workers, open_cluster
+from app.training.leftovers import sweep_checkpoints
 from app.training.mishaps import Broken, Lost, Mishap, SetBack
 
 log = logging.getLogger("neurona.trainer")
@@ -26,6 +27,9 @@ _LOOK_SECONDS = 0.1  # between two looks for new jobs
 _LEASE_SECONDS = 6.0
 _RENEW_SECONDS = 2.0  # a renewal is a write to disk, so not at every look
 _SETBACK_SECONDS = 5.0  # that disk and database get to recover
+_RETRY_SECONDS = 1.0  # between two looks for a database that is away
+_UNMANNED_SECONDS = 20.0  # a worker that died is replaced sooner, unless it died while it was being started
+_SWEEP_SECONDS = 30.0
 _PAUSE_SECONDS = 5.0  # that running jobs get to write a checkpoint at shutdown
 
 
@@ -46,33 +50,59 @@ class Trainer:
     _mishaps: list[Mishap] = field(default_factory=list)
     _active: bool = False
     _renewed: float = float("-inf")
+    _swept: float = float("-inf")
 
     def run(self) -> None:
         """Work until `stop` is set; then give every running job back with a checkpoint."""
-        self.jobs.prepare()
+        self._prepare()
         settings = self.settings
-        with open_cluster(
-            settings.dask_address, workers=settings.trainer_workers, threads=settings.trainer_threads
-        ) as client:
-            log.info("trainer ready")
-            self.ready.set()
-            while not self.stop.wait(_LOOK_SECONDS):
-                try:
-                    self._turn(client)
-                except StorageFailed as error:
-                    log.warning("trainer waits: %s", error)
-                    self.stop.wait(1.0)
-            self._give_back()
+        while not self.stop.is_set():
+            with open_cluster(
+                settings.dask_address, workers=settings.trainer_workers, threads=settings.trainer_threads
+            ) as client:
+                log.info("trainer ready")
+                self.ready.set()
+                self._work(client)
+            self._resign()
         self.jobs.close()
+
+    def _prepare(self) -> None:
+        """Bring the database up to date, as soon as there is one."""
+        while not self.stop.is_set():
+            try:
+                self.jobs.prepare()
+            except StorageFailed as error:
+                log.warning("trainer waits: %s", error)
+                self.stop.wait(_RETRY_SECONDS)
+            else:
+                return
+
+    def _work(self, client: Client) -> None:
+        """Take turns until `stop` is set, or the cluster has lost all its workers for good."""
+        manned = self.clock()
+        while not self.stop.wait(_LOOK_SECONDS):
+            manned = self.clock() if has_workers(client) else manned
+            if self.clock() - manned > _UNMANNED_SECONDS:
+                log.error("the cluster has had no worker for %.0f s; another is made", _UNMANNED_SECONDS)
+                return
+            try:
+                self._turn(client)
+            except StorageFailed as error:
+                log.warning("trainer waits: %s", error)
+                self.stop.wait(_RETRY_SECONDS)
+        self._give_back()
 
     def _turn(self, client: Client) -> None:
         if not self._hold_lease():
-            self._running.clear()
-            self._mishaps.clear()
             return
         self._collect()
+        if self.clock() - self._swept > _SWEEP_SECONDS:
+            self._swept = self.clock()
+            sweep_checkpoints(self.settings.data / "checkpoints", self.jobs)
         free = self.settings.trainer_workers - len(self._running) - len(self._mishaps)
-        while free > 0 and self._admitted() and (claimed := self.jobs.claim()):
+        while free > 0 and (next_job := self._admitted()) is not None:
+            if (claimed := self.jobs.claim(self.owner, only=next_job.id)) is None:
+                return  # cancelled just now, or another trainer's: the next look will tell
             job, attempt = claimed
             log.info("job %s: attempt %d begins", job.id, attempt)
             key = f"job-{job.id}-{attempt}"
@@ -80,14 +110,14 @@ class Trainer:
             self._running[future] = (job.id, attempt)
             free -= 1
 
-    def _admitted(self) -> bool:
-        """Whether the next job can begin: there is one, and memory for it (on a cluster of its own, always)."""
+    def _admitted(self) -> Job | None:
+        """The next job, if there is memory for it (on a cluster that others run, always)."""
         job = self.jobs.next()
         if job is None:
-            return False
+            return None
         free = None if self.settings.dask_address else self.memory()
         if free is None or job.memory_bytes <= free:
-            return True
+            return job
         shortage = f"needs about {gigabytes(job.memory_bytes)}, {gigabytes(free)} free"
         if job.id not in self._starved:
             log.warning("job %s waits for memory: %s", job.id, shortage)
@@ -97,11 +127,11 @@ class Trainer:
         elif (
             self.clock() - self._starved.setdefault(job.id, self.clock()) > self.settings.memory_wait_seconds
         ):
-            self._starve(shortage)
-        return False
+            self._starve(job.id, shortage)
+        return None
 
-    def _starve(self, shortage: str) -> None:
-        if claimed := self.jobs.claim():
+    def _starve(self, job_id: str, shortage: str) -> None:
+        if claimed := self.jobs.claim(self.owner, only=job_id):
             message = f"it {shortage}, for longer than memory_wait_seconds; use fewer rows or more memory"
             self.jobs.fail(claimed[0].id, claimed[1], Failure(code="out_of_memory", message=message))
 
@@ -110,11 +140,25 @@ class Trainer:
         if self.clock() - self._renewed < _RENEW_SECONDS:
             return self._active
         self._renewed = self.clock()
-        held = self.jobs.hold_lease("trainer", self.owner, _LEASE_SECONDS)
-        if held and not self._active:
-            log.info("trainer active, %d jobs taken over", self.jobs.requeue_running())
-        self._active = held
-        return held
+        lead = self.jobs.lead(self.owner, _LEASE_SECONDS)
+        if (
+            lead is None or lead.fresh
+        ):  # also after a long sleep, when others may have come and gone meanwhile
+            self._running.clear()
+            self._mishaps.clear()
+        if lead is not None and lead.fresh:
+            log.info("trainer active, %d jobs taken over", lead.taken_over)
+        self._active = lead is not None
+        return self._active
+
+    def _resign(self) -> None:
+        """Let another trainer, or this one with another cluster, begin at once with what this one leaves."""
+        try:
+            self.jobs.resign(self.owner)
+        except StorageFailed as error:
+            log.warning("the next trainer waits for the lease to expire: %s", error)
+        self.owner = secrets.token_hex(8)
+        self._active, self._renewed = False, float("-inf")
 
     def _collect(self) -> None:
         """See to the jobs whose Dask task has ended, and to those whose time to be tried again has come."""

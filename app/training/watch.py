@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -13,6 +14,8 @@ from typing import IO
 log = logging.getLogger("neurona.trainer")
 
 _RESTART_SECONDS = (0.2, 1.0, 5.0)  # growing pauses, so that a trainer that cannot start does not spin
+_SOUND_SECONDS = 30.0  # a trainer that lived so long could start
+_LOOK_SECONDS = 1.0
 _STOP_SECONDS = 8.0
 
 
@@ -34,7 +37,6 @@ class TrainerWatch:
 
     def start(self) -> None:
         """Begin to watch, in a thread."""
-        self._lock_file.parent.mkdir(parents=True, exist_ok=True)
         self._thread.start()
 
     def ask_to_stop(self) -> None:
@@ -57,12 +59,15 @@ class TrainerWatch:
         return self._process is not None and self._process.poll() is None
 
     def _run(self) -> None:
-        with self._lock_file.open("a") as lock:
-            while not self._stop.is_set():
-                if _try_lock(lock):
-                    self._watch()
-                    return
-                self._stop.wait(1.0)
+        while not self._stop.is_set():
+            try:
+                self._lock_file.parent.mkdir(parents=True, exist_ok=True)
+                with self._lock_file.open("a") as lock:
+                    if _try_lock(lock):
+                        self._watch()
+            except OSError as error:
+                log.warning("no trainer can be started: %s", error.strerror)
+            self._stop.wait(_LOOK_SECONDS)
 
     def _watch(self) -> None:
         deaths = 0
@@ -72,7 +77,9 @@ class TrainerWatch:
             )
             if self._stop.is_set():
                 _end(self._process)
+            began = time.monotonic()
             code = self._process.wait()
+            deaths = 0 if time.monotonic() - began > _SOUND_SECONDS else deaths
             if not self._stop.is_set():
                 pause = _RESTART_SECONDS[min(deaths, len(_RESTART_SECONDS) - 1)]
                 deaths += 1

@@ -186,6 +186,65 @@ def test_one_owner_holds_the_lease_until_it_expires(queue, clock):
     assert not queue.hold_lease("trainer", "a", 5)
 
 
+def test_who_takes_the_lead_takes_over_what_runs_and_whoever_had_it_is_superseded(
+    store, queue, clock, new_job
+):
+    store.submit(new_job())
+    assert queue.lead("a", 5) == (True, 0)
+    job, attempt = queue.claim("a")
+    assert queue.lead("a", 5) == (False, 0)
+    assert queue.lead("b", 5) is None
+    clock.forward(6)
+    assert queue.lead("b", 5) == (True, 1)
+    assert queue.lead("a", 5) is None
+    with pytest.raises(Superseded):
+        queue.record(job.id, attempt, [epoch(1)])
+    assert queue.claim("b")[1] > attempt
+
+
+def test_a_trainer_that_slept_while_another_came_and_went_takes_over_anew(store, queue, clock, new_job):
+    """Else the jobs of the one that went would be running for ever."""
+    store.submit(new_job())
+    assert queue.lead("a", 5).fresh
+    clock.forward(6)
+    assert queue.lead("b", 5).fresh
+    queue.claim("b")
+    clock.forward(6)
+    assert queue.lead("a", 5) == (True, 1)
+    assert queue.next() is not None
+
+
+def test_a_lease_that_expired_unseen_by_others_is_kept(queue, clock):
+    assert queue.lead("a", 5).fresh
+    clock.forward(60)
+    assert queue.lead("a", 5) == (False, 0)
+
+
+def test_a_trainer_that_has_been_followed_claims_nothing(store, queue, clock, new_job):
+    """It may have looked at its lease just before it fell asleep."""
+    store.submit(new_job())
+    queue.lead("a", 5)
+    clock.forward(6)
+    queue.lead("b", 5)
+    assert queue.claim("a") is None
+    assert queue.claim("b") is not None
+
+
+def test_the_next_trainer_need_not_wait_for_one_that_resigned(queue):
+    queue.lead("a", 5)
+    queue.resign("b")
+    assert queue.lead("b", 5) is None
+    queue.resign("a")
+    assert queue.lead("b", 5) == (True, 0)
+
+
+def test_the_ended_of_some_jobs_are_known(store, queue, new_job):
+    ids = [store.submit(new_job())[0].id for _ in range(3)]
+    store.cancel(ids[1])
+    assert queue.ended([*ids, "job_unknown"]) == {ids[1]}
+    assert queue.ended([]) == set()
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     moves=st.lists(st.sampled_from(["claim", "record", "lose", "pause", "takeover", "cancel"]), max_size=25)

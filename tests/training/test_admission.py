@@ -23,7 +23,7 @@ class Clock:
 
 @pytest.fixture
 def trainer(bench) -> Trainer:
-    return Trainer(
+    trainer = Trainer(
         settings=bench.place.settings,
         jobs=bench.place.jobs,
         body="nothing:to_call",
@@ -31,6 +31,8 @@ def trainer(bench) -> Trainer:
         memory=Memory(),
         clock=Clock(),
     )
+    assert bench.place.jobs.lead(trainer.owner, 60)
+    return trainer
 
 
 def test_a_job_that_fits_is_admitted(bench, trainer):
@@ -47,7 +49,7 @@ def test_a_job_that_does_not_fit_waits_and_says_how_much_is_missing(bench, train
     assert waiting.state == "queued"
     assert waiting.warnings == ["waits for memory: needs about 1.9 GB, 1.0 GB free"]
     trainer.memory.free = 2 * 10**9
-    assert trainer._admitted()
+    assert trainer._admitted().id == job.id
 
 
 def test_a_job_for_which_memory_never_comes_fails_with_the_numbers(bench, trainer):
@@ -62,3 +64,20 @@ def test_a_job_for_which_memory_never_comes_fails_with_the_numbers(bench, traine
     assert (ended.state, ended.error.code) == ("failed", "out_of_memory")
     assert "1.9 GB" in ended.error.message
     assert not trainer._admitted()
+
+
+def test_a_job_is_not_given_up_for_another_that_was_cancelled_just_then(bench, trainer, monkeypatch):
+    large, small = bench.submit(memory_bytes=1_900_000_000), bench.submit(memory_bytes=1)
+    trainer._admitted()
+    trainer.clock.now += bench.place.settings.memory_wait_seconds + 1
+    real = trainer.jobs.claim
+
+    def claim(*arguments, **fields):
+        if bench.store.get(large.id).state == "queued":
+            bench.store.cancel(large.id)
+        return real(*arguments, **fields)
+
+    monkeypatch.setattr(trainer.jobs, "claim", claim)
+    assert not trainer._admitted()
+    assert bench.store.get(small.id).state == "queued"
+    assert trainer._admitted().id == small.id
