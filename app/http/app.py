@@ -18,7 +18,7 @@ from app.http.oip.inference import Inference
 from app.http.openapi import describe
 from app.http.routes import datasets, inference, jobs, models, pages, predictions, server, training
 from app.http.services import Services
-from app.http.shutdown import at_stop
+from app.http.shutdown import at_stop, end_with_parent
 from app.http.wire import rows
 
 _DESCRIPTION = """
@@ -68,6 +68,7 @@ def create_app(services: Services) -> Application:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.feeds = Feeds(services.jobs)
+        end_with_parent()
         share = asyncio.create_task(_share(services)) if settings.workers > 1 else None
         await anyio.to_thread.run_sync(services.start)
 

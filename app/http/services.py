@@ -1,7 +1,9 @@
 """What the web side works with; built in `app.bootstrap`, handed to `create_app`."""
 
 import logging
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
+from itertools import chain, repeat
 
 from app.datasets.store import DatasetStore
 from app.errors import StorageFailed
@@ -15,6 +17,8 @@ from app.settings import Settings
 from app.training.watch import TrainerWatch
 
 log = logging.getLogger("neurona")
+
+_PAUSES = (1.0, 2.0, 5.0, 5.0, 10.0, 30.0)  # between two tries to find database and folders usable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,27 +34,42 @@ class Services:
     keys: Keys
     meters: Meters
     trainer: TrainerWatch | None
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        """Make ready what needs it. Without a usable data folder the server still predicts."""
+        """Make ready what needs it. Without a usable data folder the server still predicts, and tries again."""
         self.cache.sweep()
+        if not self._prepared():
+            threading.Thread(target=self._prepare_later, name="prepare", daemon=True).start()
+
+    def _prepared(self) -> bool:
+        """Whether database and folders are ready; then there is a trainer, too."""
         try:
             self.repository.sweep()
             self.settings.data.mkdir(parents=True, exist_ok=True)
             self.jobs.prepare()
             self.datasets.sweep()
-            if self.trainer is not None:
-                self.trainer.start()
         except (StorageFailed, OSError) as error:
             log.warning("no training here, predictions only: %s", error)
+            return False
+        if self.trainer is not None and not self.stopping.is_set():
+            self.trainer.start()
+        return True
+
+    def _prepare_later(self) -> None:
+        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
+            if self.stopping.wait(pause) or self._prepared():
+                return
 
     def begin_to_stop(self) -> None:
         """Have the trainer write its checkpoints and end, and wait for nothing."""
+        self.stopping.set()
         if self.trainer is not None:
             self.trainer.ask_to_stop()
 
     def stop(self) -> None:
         """Let the trainer write its checkpoints and end; close the database."""
+        self.stopping.set()
         if self.trainer is not None:
             self.trainer.stop()
         self.jobs.close()

@@ -4,10 +4,12 @@ The application's own shutdown comes after that wait; whoever watches a job woul
 """
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import parent_process
 from types import FrameType
 
 
@@ -34,3 +36,19 @@ def at_stop(begin: Callable[[], None]) -> Iterator[None]:
     finally:
         for number in handled:
             signal.signal(number, before[number])
+
+
+def end_with_parent() -> None:
+    """Have this process end when the server that started it as one of several is gone, however that died.
+
+    It would else go on listening, and no new server could take its place.
+    """
+    if parent_process() is not None:
+        threading.Thread(target=_end_after_parent, name="parent", daemon=True).start()
+
+
+def _end_after_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
