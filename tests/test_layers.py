@@ -45,7 +45,7 @@ PLACES = {
     "jinja2": ("app.http",),
     "prometheus_client": ("app.http",),
     "python_multipart": ("app.http",),
-    "simdjson": ("app.http.wire",),
+    "simdjson": ("app.http.wire", "app.http.oip"),
     "pyarrow": ("app.datasets", "app.http.wire"),
     "safetensors": ("app.repository",),
     "sqlalchemy": ("app.jobs",),
