@@ -42,7 +42,6 @@ PLACES = {
     "fastapi": ("app.http",),
     "starlette": ("app.http",),
     "anyio": ("app.http",),
-    "jinja2": ("app.http",),
     "prometheus_client": ("app.http",),
     "python_multipart": ("app.http",),
     "simdjson": ("app.http.wire", "app.http.oip"),

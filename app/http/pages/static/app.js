@@ -1,0 +1,245 @@
+// The page: what a person would otherwise do with curl. Everything it shows comes from the API it is a client of.
+
+const find = (selector) => document.querySelector(selector);
+const element = (name, attributes = {}, ...children) => {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+};
+const rounded = (value, digits = 4) => (value === null || value === undefined ? "–" : value.toFixed(digits));
+
+const keyField = find("#key");
+keyField.value = sessionStorage.getItem("key") ?? "";
+keyField.addEventListener("change", () => {
+  sessionStorage.setItem("key", keyField.value);
+  refresh();
+});
+
+function headers(more = {}) {
+  return keyField.value ? { ...more, Authorization: `Bearer ${keyField.value}` } : more;
+}
+
+async function ask(path, options = {}) {
+  const answer = await fetch(path, { ...options, headers: headers(options.headers) });
+  if (answer.ok) return answer.status === 204 ? null : answer.json();
+  const problem = await answer.json().catch(() => ({}));
+  throw new Error(problem.detail ?? `${answer.status} ${answer.statusText}`);
+}
+
+function notice(text) {
+  find("#notice").textContent = text;
+  find("#notice").hidden = !text;
+}
+
+const guarded = (action) => async (...values) => {
+  try {
+    notice("");
+    return await action(...values);
+  } catch (error) {
+    notice(error.message);
+  }
+};
+
+// Jobs
+
+let watched = null;
+
+function jobRow(job) {
+  const actions = element("td", {}, element("button", { class: "plain", onclick: guarded(() => watch(job.id)) }, "Watch"));
+  if (job.state === "queued" || job.state === "running") {
+    const cancel = guarded(() => ask(`/v1/jobs/${job.id}/cancel`, { method: "POST" }).then(refresh));
+    actions.append(" ", element("button", { class: "plain", onclick: cancel }, "Cancel"));
+  }
+  return element(
+    "tr",
+    { "data-job": job.id },
+    element("td", {}, `${job.model}@${job.version}`),
+    element("td", { class: job.state }, job.state),
+    element("td", {}, element("progress", { max: 1, value: job.progress.fraction })),
+    element("td", { class: "number" }, rounded(job.metrics?.accuracy)),
+    element("td", { class: "number" }, rounded(job.metrics?.log_loss)),
+    actions,
+  );
+}
+
+async function showJobs() {
+  const { items } = await ask("/v1/jobs?limit=10");
+  find("#jobs tbody").replaceChildren(...items.map(jobRow));
+  find("#no-jobs").hidden = items.length > 0;
+  find("#jobs").hidden = items.length === 0;
+  return items.some((job) => job.state === "queued" || job.state === "running");
+}
+
+async function watch(id) {
+  const mine = (watched = Symbol(id));
+  const epochs = [];
+  find("#job").hidden = false;
+  for await (const [event, value] of events(id)) {
+    if (watched !== mine) return;
+    if (event === "epoch") epochs.push(value);
+    else describeJob(value);
+    draw(epochs);
+  }
+  await refresh();
+}
+
+async function* events(id) {
+  let last = 0;
+  for (;;) {
+    const answer = await fetch(`/v1/jobs/${id}/events`, { headers: headers({ "Last-Event-ID": String(last) }) });
+    if (!answer.ok) throw new Error((await answer.json()).detail);
+    let text = "";
+    for await (const chunk of decoded(answer.body)) {
+      text += chunk;
+      const blocks = text.split("\n\n");
+      text = blocks.pop();
+      for (const block of blocks) {
+        const fields = Object.fromEntries(block.split("\n").map((line) => [line.split(": ", 1)[0], line.slice(line.indexOf(": ") + 2)]));
+        if (!fields.event) continue;
+        last = fields.id ?? last;
+        const value = JSON.parse(fields.data);
+        yield [fields.event, value];
+        if (fields.event === "state" && ["succeeded", "failed", "cancelled"].includes(value.state)) return;
+      }
+    }
+  }
+}
+
+async function* decoded(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
+}
+
+function describeJob(job) {
+  find("#job-title").textContent = `Job ${job.id}`;
+  const promoted = job.promoted ? ", now in production" : job.promoted === false ? ", not promoted" : "";
+  const result = job.error ? job.error.message : [`${job.state}${promoted}`, ...job.warnings].join("; ");
+  find("#job-text").textContent = `${job.model}@${job.version}: ${result}`;
+}
+
+function draw(epochs) {
+  const [width, height, left, bottom] = [640, 240, 46, 26];
+  const lines = { train: epochs.map((epoch) => epoch.train_loss), validation: epochs.map((epoch) => epoch.validation_loss) };
+  const values = [...lines.train, ...lines.validation].filter((value) => value !== null);
+  const top = Math.max(...values, 1e-9), floor = Math.min(...values, top);
+  const x = (index) => left + (index / Math.max(epochs.length - 1, 1)) * (width - left - 12);
+  const y = (value) => 12 + ((top - value) / (top - floor || 1)) * (height - bottom - 12);
+  const parts = [`<line x1="${left}" y1="${height - bottom}" x2="${width - 12}" y2="${height - bottom}"/>`];
+  for (const [value, place] of [[top, 16], [floor, height - bottom]]) parts.push(`<text x="4" y="${place}">${value.toPrecision(3)}</text>`);
+  const begins = epochs.map((epoch, index) => index === 0 || epoch.candidate !== epochs[index - 1].candidate);
+  begins.forEach((begun, index) => {
+    if (!begun) return;
+    if (index) parts.push(`<line class="next" x1="${x(index)}" y1="12" x2="${x(index)}" y2="${height - bottom}"/>`);
+    parts.push(`<text x="${x(index) + 4}" y="${height - bottom - 6}">${epochs[index].candidate.replace("_", " ")}</text>`);
+  });
+  for (const [name, loss] of Object.entries(lines)) {
+    const points = loss.map((value, index) => (value === null ? "" : `${begins[index] ? "M" : "L"}${x(index).toFixed(1)} ${y(value).toFixed(1)}`));
+    if (points.length) parts.push(`<path class="${name}" d="${points.join("")}"/>`);
+  }
+  const last = epochs.at(-1);
+  if (last) parts.push(`<text x="${left}" y="${height - 8}">${epochs.length} epochs: training loss ${rounded(last.train_loss)} (orange), validation loss ${rounded(last.validation_loss)} (blue)</text>`);
+  find("#curve").innerHTML = parts.join("");
+}
+
+// Models
+
+function modelRow(model) {
+  return element(
+    "tr",
+    {},
+    element("td", {}, model.name),
+    element("td", {}, model.aliases.production ? `@${model.aliases.production}` : "–"),
+    element("td", { class: "number" }, String(model.versions.length)),
+    element("td", {}, element("button", { class: "plain", onclick: guarded(() => open(model.name)) }, "Open")),
+  );
+}
+
+async function showModels() {
+  const { items } = await ask("/v1/models?limit=100");
+  find("#models tbody").replaceChildren(...items.map(modelRow));
+  find("#no-models").hidden = items.length > 0;
+  find("#models").hidden = items.length === 0;
+}
+
+async function open(name) {
+  const card = await ask(`/v1/models/${name}/card`);
+  find("#model").hidden = false;
+  find("#model").dataset.name = name;
+  find("#model-title").textContent = `${name}@${card.version ?? ""}`;
+  const facts = {
+    Algorithm: card.algorithm.replace("_", " "),
+    Accuracy: rounded(card.metrics?.accuracy),
+    "Log loss": rounded(card.metrics?.log_loss),
+    "Macro F1": rounded(card.metrics?.macro_f1),
+    ECE: rounded(card.metrics?.ece),
+    Classes: String(card.classes.length),
+  };
+  const shown = Object.entries(facts).map(([term, value]) => element("div", {}, element("span", {}, term), element("strong", { class: "number" }, value)));
+  find("#card").replaceChildren(element("div", { class: "facts" }, ...shown));
+  find("#predict textarea").value = JSON.stringify([example(card)]);
+  find("#answer").replaceChildren();
+}
+
+function example(card) {
+  const columns = card.encoding.columns;
+  if (columns.length === 1 && Array.isArray(columns[0].mean)) return columns[0].mean.map((value) => Number(value.toFixed(2)));
+  return Object.fromEntries(columns.map((column) => [column.name, column.categories ? column.categories[0] : Number((column.mean ?? 0).toFixed?.(2) ?? 0)]));
+}
+
+find("#predict").addEventListener("submit", (event) => {
+  event.preventDefault();
+  guarded(async () => {
+    const instances = JSON.parse(find("#predict textarea").value);
+    const name = find("#model").dataset.name;
+    const answer = await ask(`/v1/models/${name}/predict`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ instances, top_k: 5 }),
+    });
+    const rows = answer.top.map((classes) =>
+      element("table", {}, element("tbody", {}, ...classes.map(({ label, probability }) =>
+        element("tr", {}, element("td", {}, String(label)),
+          element("td", { class: "number" }, rounded(probability)),
+          element("td", {}, bar(probability)))))),
+    );
+    find("#answer").replaceChildren(...rows);
+  })();
+});
+
+function bar(probability) {
+  const made = element("span", { class: "bar" });
+  made.style.width = `${(probability * 20).toFixed(2)}rem`;
+  return made;
+}
+
+// Training
+
+find("#train").addEventListener("submit", (event) => {
+  event.preventDefault();
+  guarded(async () => {
+    const form = find("#train").elements;
+    const body = new FormData();
+    body.append("file", form.file.files[0]);
+    const query = form.label.value ? `?label=${encodeURIComponent(form.label.value)}` : "";
+    const job = await ask(`/v1/models/${encodeURIComponent(form.model.value)}/train${query}`, { method: "POST", body });
+    await refresh();
+    await watch(job.id);
+  })();
+});
+
+find("#train input[name=file]").addEventListener("change", (event) => {
+  const name = event.target.files[0]?.name.split(".")[0].toLowerCase().replace(/[^a-z0-9._-]/g, "-");
+  if (name && !find("#train").elements.model.value) find("#train").elements.model.value = name;
+});
+
+const refresh = guarded(async () => {
+  await showModels();
+  const busy = await showJobs();
+  clearTimeout(refresh.timer);
+  refresh.timer = setTimeout(refresh, busy ? 1000 : 5000);
+});
+refresh();
