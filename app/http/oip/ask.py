@@ -110,7 +110,7 @@ def _tensor(found: Fields, place: str, blobs: memoryview) -> Tensor:
 
 def _blob(tensor: Tensor, size: int | None, blobs: memoryview, parameters: Fields) -> memoryview:
     """The input's binary data: as long as it says, or else as shape and datatype ask for."""
-    if "shared_memory_region" in parameters:
+    if parameters.get("shared_memory_region") is not None:
         raise wrong(f"{tensor.place}: there is no shared memory here; send 'data' or binary data")
     if size is None:
         if tensor.datatype.stored is None or not blobs:

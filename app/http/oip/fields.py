@@ -5,7 +5,7 @@ from typing import TypeAlias
 from app.http.wire.json_document import JSONArray, JSONObject, describe, twice
 from app.http.wire.problems import wrong
 
-Fields: TypeAlias = dict[str, object]
+Fields: TypeAlias = JSONObject | dict[str, object]
 
 
 def fields(value: object, place: str) -> Fields:
@@ -14,10 +14,10 @@ def fields(value: object, place: str) -> Fields:
         return {}
     if not isinstance(value, JSONObject | dict):
         raise wrong(f"{place}: expected an object, got {describe(value)}")
-    found: Fields = dict(value.items())
-    if len(found) != len(value):
-        raise twice(list(value), place)
-    return found
+    keys = list(value)  # not items(), which would make Python objects of all that is in it
+    if len(set(keys)) != len(keys):
+        raise twice(keys, place)
+    return value
 
 
 def objects(of: Fields, name: str) -> list[Fields]:

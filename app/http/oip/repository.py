@@ -47,7 +47,7 @@ def load(catalogue: Catalogue, cache: ModelCache, name: str, body: bytes) -> Non
 
     Raises: Invalid, for parameters, which would change a model; ModelBroken; as `Catalogue.resolve`.
     """
-    parameters = fields(options(body).get("parameters"), "parameters")
+    parameters = list(fields(options(body).get("parameters"), "parameters"))
     if parameters:
         message = f"a model is loaded as it lies in the repository; parameters are not taken: {', '.join(parameters)}"
         raise Invalid(Problem(message=message))
