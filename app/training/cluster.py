@@ -62,5 +62,10 @@ def _settings(threads: int) -> dict[str, object]:
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
         "distributed.worker.memory.terminate": False,
+        # Nobody looks at Dask's own profiles here, and they would cost an idle server some per cent of a core.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.system-monitor.interval": "10s",
+        "distributed.admin.system-monitor.gil.enabled": False,
+        "distributed.admin.tick.interval": "1s",
         "distributed.admin.tick.limit": "1h",
     }

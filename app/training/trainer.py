@@ -23,7 +23,7 @@ from app.training.mishaps import Broken, Lost, Mishap, SetBack
 
 log = logging.getLogger("neurona.trainer")
 
-_LOOK_SECONDS = 0.1  # between two looks for new jobs
+_LOOK_SECONDS = 0.2  # between two looks for new jobs
 _LEASE_SECONDS = 6.0
 _RENEW_SECONDS = 2.0  # a renewal is a write to disk, so not at every look
 _SETBACK_SECONDS = 5.0  # that disk and database get to recover
