@@ -2,6 +2,7 @@
 job training, `finish` waits for that job's end."""
 
 import json
+import os
 import random
 import sys
 import time
@@ -14,7 +15,9 @@ EPOCHS = 300
 
 def call(method: str, path: str, body: object = None) -> Any:
     connection = HTTPConnection("127.0.0.1", 8000, timeout=60)
-    connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+    key = os.environ["NEURONA_API_KEYS"].partition(":")[2]
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    connection.request(method, path, json.dumps(body), headers)
     answer = connection.getresponse()
     text = answer.read()
     assert answer.status < 400, (answer.status, text)
