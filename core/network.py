@@ -1,6 +1,6 @@
 """The ReLU network: forward, and backward beside it. With no hidden layer it is softmax regression."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
@@ -169,6 +169,24 @@ class Workspace:
         weights: Array | None = None,
     ) -> float:
         """J over all m rows; its gradient is written into `gradients`."""
+        work = self.gradients_in_pieces(params, x, labels, gradients, l2=l2, weights=weights)
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                return float(end.value)
+
+    def gradients_in_pieces(
+        self,
+        params: Params,
+        x: Array,
+        labels: Array,
+        gradients: Params,
+        *,
+        l2: float = 0.0,
+        weights: Array | None = None,
+    ) -> Generator[int, None, float]:
+        """As `loss_and_gradients`, with a stop after each of several pieces that yields the rows done; returns J."""
         total = penalty(params, l2)
         target = gradients
         for part in self._pieces(len(x)):
@@ -179,6 +197,8 @@ class Workspace:
                 _add(gradients, target)
             elif len(x) > self.rows:
                 target = empty_like(params)
+            if len(x) > self.rows:
+                yield min(part.stop, len(x))
         if l2:
             for layer, gradient in zip(params, gradients, strict=True):
                 np.add(gradient.weight, l2 * layer.weight, out=gradient.weight)

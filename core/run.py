@@ -1,6 +1,7 @@
 """One run's moving parts: the flat vectors and the buffers that its steps reuse."""
 
 import math
+from collections.abc import Generator, Iterator
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from core.arrays import Array
 from core.network import Params, Workspace
 from core.schedules import SCHEDULES
 from core.state import Best, Examples, TrainingSpec, TrainingState, frozen
+from core.work import piece_rows
 
 
 class Diverged(ArithmeticError):
@@ -45,7 +47,7 @@ class Run:
         self.layers = network.layers(self._vector, self.sizes)
         self._gradients = network.layers(self._gradient, self.sizes)
         self._optimizer = optimizers.make(spec.optimizer, momentum=spec.momentum)
-        self._workspace = Workspace(self.sizes, min(self.batch, network.CHUNK), spec.dtype)
+        self._workspace = Workspace(self.sizes, min(self.batch, piece_rows(self.sizes)), spec.dtype)
         self._gathered = np.empty((self.batch if self.steps > 1 else 0, self.sizes[0]), spec.dtype)
 
     @property
@@ -53,18 +55,25 @@ class Run:
         """Rows seen in the epoch under way."""
         return min(self.step * self.batch, self.rows)
 
-    def advance(self, steps: int | None) -> None:
-        """Take that many steps, or as many as the epoch has left; Diverged at the first bad loss."""
+    def advance(self, steps: int | None) -> Iterator[int]:
+        """Take that many steps, or as many as the epoch has left; Diverged at the first bad loss.
+
+        Yields after each piece of a step that has several: the rows seen in the epoch, with those of the step.
+        """
         until = self.steps if steps is None else min(self.steps, self.step + steps)
         order = self._order()
-        with np.errstate(all="ignore"):  # a loss that is not finite is found by looking at it
-            while self.step < until:
-                self._take_step(order)
+        while self.step < until:
+            yield from self._take_step(order)
 
-    def judge(self, workspace: Workspace, examples: Examples) -> tuple[float, float]:
-        """Mean weighted loss and accuracy of the parameters of now; Diverged if the loss is not finite."""
+    def judge(self, workspace: Workspace, examples: Examples) -> Generator[None, None, tuple[float, float]]:
+        """Mean weighted loss and accuracy of the parameters of now; Diverged if the loss is not finite.
+
+        Yields between pieces.
+        """
         m, loss, right = len(examples.x), 0.0, 0
         for start in range(0, m, workspace.rows):
+            if start:
+                yield
             x, labels, weights = _rows(examples, slice(start, start + workspace.rows))
             with np.errstate(all="ignore"):
                 logits = workspace.logits(self.layers, x)
@@ -91,17 +100,26 @@ class Run:
             best=self.best,
         )
 
-    def _take_step(self, order: Array | None) -> None:
+    def _take_step(self, order: Array | None) -> Iterator[int]:
         x, labels, weights = self._minibatch(order)
-        progress = (self.epoch + self.step / self.steps) / self.spec.max_epochs
-        self.learning_rate = self.spec.learning_rate * SCHEDULES[self.spec.schedule](progress)
-        loss = self._workspace.loss_and_gradients(
+        work = self._workspace.gradients_in_pieces(
             self.layers, x, labels, self._gradients, l2=self.spec.l2, weights=weights
         )
+        progress = (self.epoch + self.step / self.steps) / self.spec.max_epochs
+        self.learning_rate = self.spec.learning_rate * SCHEDULES[self.spec.schedule](progress)
+        loss = None
+        while loss is None:
+            with np.errstate(all="ignore"):  # a loss that is not finite is found by looking at it
+                done, loss = _next(work)
+            if loss is None:
+                yield self.seen + done
         self.step += 1
         self.updates += 1
         self._mind(loss)
-        self._optimizer.update(self._vector, self._gradient, self._moments, self.updates, self.learning_rate)
+        with np.errstate(all="ignore"):
+            self._optimizer.update(
+                self._vector, self._gradient, self._moments, self.updates, self.learning_rate
+            )
         self.loss_sum += loss * len(labels)
 
     def _order(self) -> Array | None:
@@ -131,3 +149,11 @@ class Run:
 def _rows(examples: Examples, part: slice) -> Examples:
     x, labels, weights = examples
     return Examples(x[part], labels[part], None if weights is None else weights[part])
+
+
+def _next(work: Generator[int, None, float]) -> tuple[int, float | None]:
+    """The rows done at the next stop, or at the end the loss."""
+    try:
+        return next(work), None
+    except StopIteration as end:
+        return 0, end.value

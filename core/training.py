@@ -4,7 +4,8 @@ A run is a function of (data, spec, seed): the rows of epoch e (1, 2, …) are s
 default_rng([seed, e]), so that going on from any yielded state ends in the same bits.
 """
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from core.arrays import class_numbers, matrix, row_weights
 from core.network import Workspace
 from core.run import Diverged, Run
 from core.state import Best, Examples, TrainingSpec, TrainingState, begin, from_arrays, to_arrays
+from core.work import piece_rows
 
 __all__ = [
     "Best",
@@ -38,7 +40,8 @@ class Epoch:
 
     number: 1-based. train_loss: the mean of the minibatches' costs J (l2 and class weights within), each
     weighted by its rows and taken just before its step. validation_loss: without l2, after the epoch.
-    learning_rate: of the last step. rows: seen since the last yield.
+    learning_rate: of the last step. rows: seen since the last yield. state: where to go on from; inside a long
+    step, or while the epoch is judged, it is that of the yield before, and train_loss is NaN before the first step.
     """
 
     number: int
@@ -60,6 +63,8 @@ def fit(
     steps_per_yield: int | None = None,
 ) -> Iterator[Epoch]:
     """Go on from `state` up to spec.max_epochs, an Epoch at a time, or a part if steps_per_yield is said.
+
+    With steps_per_yield there is also news between the pieces of a step too long to wait for, and of judging.
 
     The last minibatch may be smaller; without batch_size a step takes all rows, in bounded memory.
     Patience is not minded here: see `early_stopping`. Raises ValueError for examples that do not fit the
@@ -95,16 +100,26 @@ def _spent(state: TrainingState, patience: int | None) -> bool:
 
 
 def _epochs(run: Run, validation: Examples | None, steps_per_yield: int | None) -> Iterator[Epoch]:
-    judge_rows = VALIDATION_CHUNK if validation is None else min(VALIDATION_CHUNK, len(validation.x))
-    workspace = Workspace(run.sizes, judge_rows, run.spec.dtype)
+    workspace = Workspace(run.sizes, _judged_at_once(run, validation), run.spec.dtype)
+    state, told = run.snapshot(), run.seen
     while run.epoch < run.spec.max_epochs:
-        number, before, loss, accuracy = run.epoch + 1, run.seen, None, None
-        run.advance(steps_per_yield)
-        seen, train_loss = run.seen, run.loss_sum / run.seen
+        loss, accuracy = None, None
+        for seen in run.advance(steps_per_yield):
+            if steps_per_yield is not None:
+                done = min(seen, run.rows - 1)  # an epoch is not complete until it is judged
+                yield _part(run, done, told, state)
+                told = done
+        number, seen, train_loss = run.epoch + 1, run.seen, run.loss_sum / run.seen
         if seen == run.rows:
             if validation is not None:
-                loss, accuracy = run.judge(workspace, validation)
+                judging = run.judge(workspace, validation)
+                while (judged := _next(judging)) is None:
+                    if steps_per_yield is not None:
+                        yield _part(run, run.rows - 1, told, state)
+                        told = run.rows - 1
+                loss, accuracy = judged
             run.complete(loss)
+        state = run.snapshot()
         yield Epoch(
             number=number,
             fraction=seen / run.rows,
@@ -112,9 +127,39 @@ def _epochs(run: Run, validation: Examples | None, steps_per_yield: int | None) 
             validation_loss=loss,
             validation_accuracy=accuracy,
             learning_rate=run.learning_rate,
-            rows=seen - before,
-            state=run.snapshot(),
+            rows=seen - told,
+            state=state,
         )
+        told = run.seen
+
+
+def _part(run: Run, seen: int, told: int, state: TrainingState) -> Epoch:
+    """News from inside a step, or from judging: what can be gone on from is still the state of the last yield."""
+    return Epoch(
+        number=run.epoch + 1,
+        fraction=seen / run.rows,
+        train_loss=run.loss_sum / run.seen if run.seen else math.nan,
+        validation_loss=None,
+        validation_accuracy=None,
+        learning_rate=run.learning_rate,
+        rows=seen - told,
+        state=state,
+    )
+
+
+def _judged_at_once(run: Run, validation: Examples | None) -> int:
+    """Rows: a forward pass costs a third of a step."""
+    most = min(VALIDATION_CHUNK, 3 * piece_rows(run.sizes))
+    return most if validation is None else min(most, len(validation.x))
+
+
+def _next(judging: Generator[None, None, tuple[float, float]]) -> tuple[float, float] | None:
+    """None at the next stop, or at the end the loss and the accuracy."""
+    try:
+        next(judging)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    return None
 
 
 def _checked(examples: Examples, features: int, classes: int, dtype: str) -> Examples:

@@ -1,6 +1,7 @@
 """The body of a job, as it runs in a Dask worker: data, training, judgement, a published version."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +22,11 @@ from core.calibration import fit_temperature
 from core.network import Params, logits
 from core.training import Diverged, TrainingSpec
 from core.warm_start import carry_over
+from core.work import row_work
 
-_YIELD_FLOPS = 4e9  # work between two looks at the database: about a fifth of a second on one core
+_YIELD_WORK = 4e9  # multiplications and additions between two looks at the clock: about a fifth of a second
+_UPDATE_WORK = 150  # what a step costs for every weight besides, in the same measure: passes over memory
+_STEP_WORK = 2e6  # and what it costs in any case
 
 
 def run_job(place: Workplace, job_id: str, attempt: int) -> str:
@@ -95,7 +99,8 @@ class Run:
             state = training.from_arrays(spec, journal.start.state)
         else:
             state = self._begin(spec, material)
-        steps = _steps_per_yield(spec, material)
+        layers = (material.encoding.width, *spec.hidden_layer_sizes, len(material.classes))
+        steps = steps_per_yield(spec, layers, len(material.train.labels))
         epochs = training.fit(spec, material.train, material.validation, state, steps_per_yield=steps)
         for epoch in training.early_stopping(epochs, spec.patience, state=state):
             journal.follow(name, epoch)
@@ -165,10 +170,11 @@ class Run:
         return "succeeded"
 
 
-def _steps_per_yield(spec: TrainingSpec, material: Material) -> int:
-    layers = (material.encoding.width, *spec.hidden_layer_sizes, len(material.classes))
-    batch = spec.batch_size or len(material.train.labels)
-    return max(1, int(_YIELD_FLOPS / (6 * batch * plan.parameters(layers))))
+def steps_per_yield(spec: TrainingSpec, layers: Sequence[int], rows: int) -> int:
+    """So many that a run looks about five times a second whether it is still wanted."""
+    batch = min(spec.batch_size or rows, rows)
+    step = batch * row_work(layers) + _UPDATE_WORK * plan.parameters(layers) + _STEP_WORK
+    return max(1, int(_YIELD_WORK / step))
 
 
 def _places(old: tuple[Any, ...], new: tuple[Any, ...]) -> list[int | None]:
