@@ -1,14 +1,18 @@
 """What an inference request asks: tensors in, and which outputs to write how."""
 
+import math
 from dataclasses import dataclass
 
 from app.errors import Unreadable
 from app.http.oip.body import Body
-from app.http.oip.datatypes import datatype
+from app.http.oip.datatypes import Datatype, datatype
 from app.http.oip.fields import Fields, fields, flag, objects, optional_text, text, whole
 from app.http.oip.tensor import Tensor
 from app.http.wire.json_document import JSONArray, Parser, describe, has_brackets, parse
 from app.http.wire.problems import shown, wrong
+
+_MOST_WISHES = 100
+_MOST_DIMENSIONS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,17 +38,17 @@ class Ask:
     regular: bool = False
 
 
-def read(body: Body, parser: Parser | None) -> Ask:
+def read(body: Body, parser: Parser | None, *, most_inputs: int = _MOST_WISHES) -> Ask:
     """The request in a body that has a head. Raises: Unreadable, Invalid."""
     head = body.head or b""
     document = fields(_document(head, body.blobs, parser), "the request")
     binary = bool(flag(fields(document.get("parameters"), "parameters"), "binary_data_output", "parameters"))
-    inputs = _tensors(objects(document, "inputs"), body.blobs)
+    inputs = _tensors(objects(document, "inputs", most=most_inputs), body.blobs)
     brackets = 1 + (document.get("outputs") is not None) + sum(map(_brackets, inputs))
     return Ask(
         id=optional_text(document, "id", "the request"),
         inputs=inputs,
-        outputs=_wishes(objects(document, "outputs"), binary) or None,
+        outputs=_wishes(objects(document, "outputs", most=_MOST_WISHES), binary) or None,
         binary=binary,
         regular=any(isinstance(each.data, JSONArray) for each in inputs) and has_brackets(head, brackets),
     )
@@ -99,8 +103,10 @@ def _tensor(found: Fields, place: str, blobs: memoryview) -> Tensor:
     parameters = fields(found.get("parameters"), f"{place}: parameters")
     size, data = whole(parameters, "binary_data_size", place), found.get("data")
     if data is None:
-        tensor = Tensor(name=name, datatype=kind, shape=shape)
-        return Tensor(name=name, datatype=kind, shape=shape, blob=_blob(tensor, size, blobs, parameters))
+        if parameters.get("shared_memory_region") is not None:
+            raise wrong(f"{place}: there is no shared memory here; send 'data' or binary data")
+        end = _binary_size(size, kind, shape, place, blobs)
+        return Tensor(name=name, datatype=kind, shape=shape, blob=blobs[:end])
     if not isinstance(data, JSONArray | list):
         raise wrong(f"{place}: expected 'data' to be a list, got {describe(data)}")
     if size is not None:
@@ -108,24 +114,28 @@ def _tensor(found: Fields, place: str, blobs: memoryview) -> Tensor:
     return Tensor(name=name, datatype=kind, shape=shape, data=data)
 
 
-def _blob(tensor: Tensor, size: int | None, blobs: memoryview, parameters: Fields) -> memoryview:
-    """The input's binary data: as long as it says, or else as shape and datatype ask for."""
-    if parameters.get("shared_memory_region") is not None:
-        raise wrong(f"{tensor.place}: there is no shared memory here; send 'data' or binary data")
+def _binary_size(
+    said: int | None, kind: Datatype, shape: tuple[int, ...], place: str, blobs: memoryview
+) -> int:
+    """Bytes of the input's binary data: as many as it says, or else as shape and datatype ask for."""
+    size = said
     if size is None:
-        if tensor.datatype.stored is None or not blobs:
-            raise wrong(f"{tensor.place}: has neither 'data' nor the parameter 'binary_data_size'")
-        size = tensor.size * tensor.datatype.stored.itemsize
+        if kind.stored is None or not blobs:
+            raise wrong(f"{place}: has neither 'data' nor the parameter 'binary_data_size'")
+        size = math.prod(shape) * kind.stored.itemsize
     if size > len(blobs):
+        more = size - len(blobs)
         raise wrong(
-            f"unexpected size for {tensor.place}, expecting {size - len(blobs):.15g} additional bytes"
+            f"unexpected size for {place}, expecting {more if more < 1 << 63 else 'far too many'} additional bytes"
         )
-    return blobs[:size]
+    return size
 
 
 def _shape(found: object, place: str) -> tuple[int, ...]:
     if not isinstance(found, JSONArray | list):
         raise wrong(f"{place}: expected 'shape' to be a list of sizes, got {describe(found)}")
+    if len(found) > _MOST_DIMENSIONS:
+        raise wrong(f"{place}: expected 'shape' to have few dimensions, got {len(found)}")
     sizes = tuple(found)
     for number, size in enumerate(sizes):
         if type(size) is not int or size < 0:

@@ -1,8 +1,6 @@
 """From the tensors of a request to the features that the network sees."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 
@@ -109,8 +107,10 @@ def _of_matrix(encoding: Encoding, tensor: Tensor, regular: bool) -> Array:
     matrix = matrix.reshape(len(matrix), -1) if matrix.ndim == 1 else matrix
     if tensor.blob is None:  # JSON has no infinity
         return transform_matrix(encoding, matrix)
-    with _named(tensor):
+    try:
         return from_matrix(encoding, matrix, Problems("features[{}]"))
+    except Invalid as error:
+        raise Invalid(*error.problems, summary=f"{tensor.place}: {error}") from None
 
 
 def _column(column: Column, tensor: Tensor, regular: bool) -> RawColumn:
@@ -147,12 +147,3 @@ def _truths(found: Array) -> Codes:
     """Codes of booleans; NaN, which is what null becomes, is missing."""
     missing = np.isnan(found) if found.dtype.kind == "f" else np.zeros(found.shape, bool)
     return Codes(np.where(missing, -1, np.where(missing, 0, found)).astype(np.int32), ("false", "true"))
-
-
-@contextmanager
-def _named(tensor: Tensor) -> Iterator[None]:
-    """Says which input it was that had something wrong."""
-    try:
-        yield
-    except Invalid as error:
-        raise Invalid(*error.problems, summary=f"{tensor.place}: {error}") from None

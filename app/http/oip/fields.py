@@ -6,6 +6,7 @@ from app.http.wire.json_document import JSONArray, JSONObject, describe, twice
 from app.http.wire.problems import wrong
 
 Fields: TypeAlias = JSONObject | dict[str, object]
+_MOST_FIELDS = 1000
 
 
 def fields(value: object, place: str) -> Fields:
@@ -14,17 +15,21 @@ def fields(value: object, place: str) -> Fields:
         return {}
     if not isinstance(value, JSONObject | dict):
         raise wrong(f"{place}: expected an object, got {describe(value)}")
+    if len(value) > _MOST_FIELDS:
+        raise wrong(f"{place}: expected an object of at most {_MOST_FIELDS} fields, got {len(value)}")
     keys = list(value)  # not items(), which would make Python objects of all that is in it
     if len(set(keys)) != len(keys):
         raise twice(keys, place)
     return value
 
 
-def objects(of: Fields, name: str) -> list[Fields]:
-    """The objects in a list; none where the field is not there."""
+def objects(of: Fields, name: str, *, most: int) -> list[Fields]:
+    """The objects in a list, at most so many; none where the field is not there."""
     value = of.get(name)
     if value is not None and not isinstance(value, JSONArray | list):
         raise wrong(f"expected {name!r} to be a list, got {describe(value)}")
+    if value is not None and len(value) > most:
+        raise wrong(f"expected at most {most} {name}, got {len(value)}")
     return [_object(each, f"{name}[{number}]") for number, each in enumerate(value or ())]
 
 

@@ -21,6 +21,8 @@ from app.repository.names import is_name, version_number
 from app.serving.predictor import Predictor, predict_encoded
 from app.settings import Settings
 
+_SPARE = 10  # inputs beyond the model's columns that are looked at, so as to name what is wrong with them
+
 
 @dataclass(frozen=True, kw_only=True)
 class Inference:
@@ -58,8 +60,10 @@ class Inference:
     def _answer(self, model: Model, headers: Mapping[str, str], body: bytes, began: float) -> Reply:
         settings = self.settings
         parts = split(headers, body, limit=settings.max_predict_bytes, setting="max_predict_bytes")
-        whole = parts.head is not None
-        ask = asks.read(parts, self.parser) if whole else raw(model.encoding, parts.blobs)
+        if parts.head is None:
+            ask = raw(model.encoding, parts.blobs)
+        else:
+            ask = asks.read(parts, self.parser, most_inputs=len(model.encoding.columns) + _SPARE)
         chosen = wishes(ask)
         x = features(model.encoding, ask, max_rows=settings.max_predict_rows)
         decoded = self.clock()

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 Key = tuple[str, int]
@@ -20,51 +19,59 @@ class Timing(NamedTuple):
     encoded: float
 
 
-@dataclass
-class Duration:
-    """How often, and how long in all."""
-
-    count: int = 0
-    ns: int = 0
-
-    def add(self, seconds: float) -> None:
-        """Count one."""
-        self.count += 1
-        self.ns += round(seconds * 1e9)
-
-    def to_dict(self) -> dict[str, int]:
-        """As the extension has it."""
-        return {"count": self.count, "ns": self.ns}
-
-
-@dataclass
 class Parts:
-    """Durations of the three parts of a prediction."""
+    """Predictions, and the seconds that their three parts took."""
 
-    input: Duration = field(default_factory=Duration)
-    infer: Duration = field(default_factory=Duration)
-    output: Duration = field(default_factory=Duration)
+    __slots__ = ("count", "infer", "input", "output")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.input = self.infer = self.output = 0.0
 
     def add(self, timing: Timing) -> None:
         """Count one prediction."""
-        self.input.add(timing.decoded - timing.began)
-        self.infer.add(timing.computed - timing.decoded)
-        self.output.add(timing.encoded - timing.computed)
+        began, decoded, computed, encoded = timing
+        self.count += 1
+        self.input += decoded - began
+        self.infer += computed - decoded
+        self.output += encoded - computed
 
     def to_dict(self) -> dict[str, dict[str, int]]:
         """As the extension has it."""
-        parts = {"input": self.input, "infer": self.infer, "output": self.output}
-        return {f"compute_{name}": part.to_dict() for name, part in parts.items()}
+        return {
+            "compute_input": _duration(self.count, self.input),
+            "compute_infer": _duration(self.count, self.infer),
+            "compute_output": _duration(self.count, self.output),
+        }
 
 
-@dataclass
-class _Record:
-    last_ms: int = 0
-    rows: int = 0
-    success: Duration = field(default_factory=Duration)
-    fail: Duration = field(default_factory=Duration)
-    parts: Parts = field(default_factory=Parts)
-    sizes: dict[int, Parts] = field(default_factory=dict)
+class Record:
+    """Of one version. `sizes`: by the number of rows; None for the sizes that are not told apart."""
+
+    __slots__ = ("fail_seconds", "fails", "last_ms", "rows", "sizes")
+
+    def __init__(self) -> None:
+        self.last_ms = self.rows = self.fails = 0
+        self.fail_seconds = 0.0
+        self.sizes: dict[int | None, Parts] = {}
+
+    def parts(self, rows: int) -> Parts:
+        """Where to count a prediction of so many rows."""
+        found = self.sizes.get(rows)
+        if found is None:
+            size = rows if len(self.sizes) < _MOST_SIZES else None
+            found = self.sizes.setdefault(size, Parts())
+        return found
+
+    def total(self) -> Parts:
+        """Of all sizes."""
+        total = Parts()
+        for parts in self.sizes.values():
+            total.count += parts.count
+            total.input += parts.input
+            total.infer += parts.infer
+            total.output += parts.output
+        return total
 
 
 class Statistics:
@@ -73,7 +80,7 @@ class Statistics:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._lock = threading.Lock()
-        self._records: dict[Key, _Record] = {}
+        self._records: dict[Key, Record] = {}
 
     def succeed(self, key: Key, rows: int, timing: Timing) -> None:
         """Count a request that was answered with the outputs for so many rows."""
@@ -81,49 +88,49 @@ class Statistics:
             record = self._record(key)
             record.last_ms = int(self._now() * 1000)
             record.rows += rows
-            record.success.add(timing.encoded - timing.began)
-            record.parts.add(timing)
-            if rows in record.sizes or len(record.sizes) < _MOST_SIZES:
-                record.sizes.setdefault(rows, Parts()).add(timing)
+            record.parts(rows).add(timing)
 
     def fail(self, key: Key, seconds: float) -> None:
         """Count a request to a known version that was answered with an error."""
         with self._lock:
             record = self._record(key)
             record.last_ms = int(self._now() * 1000)
-            record.fail.add(seconds)
+            record.fails += 1
+            record.fail_seconds += seconds
 
     def of(self, keys: Iterable[Key]) -> dict[str, Any]:
         """The answer of the extension for these versions; zeros for one that was never asked."""
         with self._lock:
-            return {"model_stats": [_described(key, self._records.get(key, _Record())) for key in keys]}
+            return {"model_stats": [_described(key, self._records.get(key, Record())) for key in keys]}
 
-    def _record(self, key: Key) -> _Record:
+    def _record(self, key: Key) -> Record:
         found = self._records.get(key)
         if found is None:
             if len(self._records) >= _MOST_VERSIONS:
                 del self._records[next(iter(self._records))]
-            found = self._records[key] = _Record()
+            found = self._records[key] = Record()
         return found
 
 
-def _described(key: Key, record: _Record) -> dict[str, Any]:
-    name, version = key
-    done = record.success.count
+def _described(key: Key, record: Record) -> dict[str, Any]:
+    (name, version), total = key, record.total()
+    sizes = sorted((size, parts) for size, parts in record.sizes.items() if size is not None)
     return {
         "name": name,
         "version": str(version),
         "last_inference": record.last_ms,
         "inference_count": record.rows,
-        "execution_count": done,
+        "execution_count": total.count,
         "inference_stats": {
-            "success": record.success.to_dict(),
-            "fail": record.fail.to_dict(),
-            "queue": {"count": done, "ns": 0},  # there is none
-            **record.parts.to_dict(),
-            "cache_hit": {"count": 0, "ns": 0},
+            "success": _duration(total.count, total.input + total.infer + total.output),
+            "fail": _duration(record.fails, record.fail_seconds),
+            "queue": _duration(total.count, 0.0),  # there is none
+            **total.to_dict(),
+            "cache_hit": _duration(0, 0.0),
         },
-        "batch_stats": [
-            {"batch_size": size, **parts.to_dict()} for size, parts in sorted(record.sizes.items())
-        ],
+        "batch_stats": [{"batch_size": size, **parts.to_dict()} for size, parts in sizes],
     }
+
+
+def _duration(count: int, seconds: float) -> dict[str, int]:
+    return {"count": count, "ns": round(seconds * 1e9)}

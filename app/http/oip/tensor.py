@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 from app.http.oip.datatypes import Datatype
 from app.http.wire.json_document import JSONArray, List
@@ -19,12 +18,12 @@ class Tensor:
     data: List | None = None
     blob: memoryview | None = None
 
-    @cached_property
+    @property
     def size(self) -> int:
         """Elements that the shape asks for."""
         return math.prod(self.shape)
 
-    @cached_property
+    @property
     def nested(self) -> bool:
         """Whether `data` is a list of rows, to judge by its first element."""
         return bool(self.data) and isinstance(self.data[0], JSONArray | list)  # type: ignore[index]

@@ -88,7 +88,9 @@ def publish(models: dict[str, Model]) -> Callable[[Path], Repository]:
 
 
 @pytest.fixture(scope="session")
-def inference(tmp_path_factory: pytest.TempPathFactory, publish: Callable[[Path], Repository]) -> Iterator[Inference]:
+def inference(
+    tmp_path_factory: pytest.TempPathFactory, publish: Callable[[Path], Repository]
+) -> Iterator[Inference]:
     """Inference by these models, without a server; at most 200 rows and 1 MiB."""
     place = tmp_path_factory.mktemp("oip")
     publish(place / "models")
@@ -158,7 +160,10 @@ def opened() -> Callable[[Reply], dict[str, Any]]:
         rest = reply.body[int(length) :] if binary else b""
         found = {}
         for output in head["outputs"]:
-            assert set(output) in ({"name", "datatype", "shape", "data"}, {"name", "datatype", "shape", "parameters"})
+            assert set(output) in (
+                {"name", "datatype", "shape", "data"},
+                {"name", "datatype", "shape", "parameters"},
+            )
             data = output.get("data")
             if data is None:
                 size = output["parameters"]["binary_data_size"]
@@ -195,7 +200,9 @@ def expected() -> Callable[..., np.ndarray]:
             vector = isinstance(model.encoding.columns[0], VectorColumn)
             values = {names[0]: values} if vector else dict(zip(names, values.T, strict=True))
         x = np.hstack([_encoded(column, values[column.name]) for column in model.encoding.columns])
-        (w1, b1), (w2, b2) = [(layer.weight.astype(float), layer.bias.astype(float)) for layer in model.parameters]
+        (w1, b1), (w2, b2) = [
+            (layer.weight.astype(float), layer.bias.astype(float)) for layer in model.parameters
+        ]
         z = (np.where(x @ w1 + b1 > 0, x @ w1 + b1, 0) @ w2 + b2) / model.temperature
         scores = np.exp(z - z.max(axis=1, keepdims=True, initial=-1e300))
         return scores / scores.sum(axis=1, keepdims=True)
@@ -205,7 +212,9 @@ def expected() -> Callable[..., np.ndarray]:
 
 def _encoded(column: Any, values: Sequence[Any]) -> np.ndarray:
     if isinstance(column, CategoricalColumn):
-        places = [column.categories.index(v) if v in column.categories else len(column.categories) for v in values]
+        places = [
+            column.categories.index(v) if v in column.categories else len(column.categories) for v in values
+        ]
         return np.eye(len(column.categories) + 1)[np.array(places, int)]
     numbers = np.array(values, float)
     missing = np.isnan(numbers)
@@ -238,12 +247,14 @@ def check(
 def refused(inference: Inference) -> Callable[..., str]:
     """The sentence with which a request is refused, in the protocol's form."""
 
-    def call(name: str, request: Sent | tuple[dict[str, str], bytes], status: int = 400, version: Any = None) -> str:
+    def call(
+        name: str, request: Sent | tuple[dict[str, str], bytes], status: int = 400, version: Any = None
+    ) -> str:
         headers, body = request if isinstance(request, tuple) else request.bytes()
         reply = inference.infer(model=name, version=version, headers=headers, body=body)
         assert reply.status == status, reply.body
         assert reply.headers["content-type"] == "application/json"
-        (kind, text), = json.loads(reply.body).items()
+        ((kind, text),) = json.loads(reply.body).items()
         assert kind == "error"
         return text
 

@@ -13,7 +13,19 @@ def body(document) -> tuple[dict[str, str], bytes]:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b" ", b"{", b"[1,", b"{'a': 1}", b'{"inputs": [NaN]}', b"\xff\xfe", b'"\\ud800"', b"{}{}", b"[" * 5000]
+    "text",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"[1,",
+        b"{'a': 1}",
+        b'{"inputs": [NaN]}',
+        b"\xff\xfe",
+        b'"\\ud800"',
+        b"{}{}",
+        b"[" * 5000,
+    ],
 )
 def test_what_is_not_json_is_refused_as_such(refused, text):
     assert refused("numeric", ({}, text)).startswith("The JSON body could not be read: ")
@@ -77,7 +89,10 @@ def test_a_wrong_request_is_refused_with_the_place(refused, document, message):
         ({"datatype": None}, "expected a datatype, one of BOOL, INT8"),
         ({"datatype": "fp32"}, "got the string 'fp32'"),
         ({"datatype": 32}, "got the number 32"),
-        ({"datatype": "BYTES", "data": ["1", "2", "3"]}, "expected numbers (FP32, or another numeric type), got BYTES"),
+        (
+            {"datatype": "BYTES", "data": ["1", "2", "3"]},
+            "expected numbers (FP32, or another numeric type), got BYTES",
+        ),
         ({"shape": None}, "expected 'shape' to be a list of sizes, got null"),
         ({"shape": 3}, "expected 'shape' to be a list of sizes, got the number 3"),
         ({"shape": [1, -3]}, "expected 'shape' to be whole numbers from 0, got the number -3 at 1"),
@@ -90,12 +105,22 @@ def test_a_wrong_request_is_refused_with_the_place(refused, document, message):
         ({"shape": [1, 3, 1]}, "expected shape [-1, 3], got [1, 3, 1]"),
         ({"shape": [1, 2**64]}, "expected shape [-1, 3], got [1, 18446744073709551616]"),
         ({"shape": [1, 10**300]}, "expected shape [-1, 3], got [1, 1e+300]"),
-        ({"shape": [1] * 999}, "expected shape [-1, 3], got [1, 1, 1, 1, 1, 1, 1, 1, …]"),
+        ({"shape": [1] * 12}, "expected shape [-1, 3], got [1, 1, 1, 1, 1, 1, 1, 1, …]"),
+        ({"shape": [1] * 999}, "expected 'shape' to have few dimensions, got 999"),
         ({"shape": [2, 3]}, "its shape [2, 3] asks for 6 elements, and 'data' has 3"),
         ({"data": None}, "has neither 'data' nor the parameter 'binary_data_size'"),
-        ({"parameters": {"binary_data_size": 12}}, "has both 'data' and 'binary_data_size'; send one of them"),
-        ({"data": None, "parameters": {"binary_data_size": "12"}}, "expected 'binary_data_size' to be a whole number"),
-        ({"data": None, "parameters": {"binary_data_size": -1}}, "expected 'binary_data_size' to be a whole number"),
+        (
+            {"parameters": {"binary_data_size": 12}},
+            "has both 'data' and 'binary_data_size'; send one of them",
+        ),
+        (
+            {"data": None, "parameters": {"binary_data_size": "12"}},
+            "expected 'binary_data_size' to be a whole number",
+        ),
+        (
+            {"data": None, "parameters": {"binary_data_size": -1}},
+            "expected 'binary_data_size' to be a whole number",
+        ),
         ({"data": None, "parameters": {"binary_data_size": 2**70}}, "unexpected size for input 'features'"),
         ({"data": None, "parameters": {"shared_memory_region": "r"}}, "there is no shared memory here"),
         ({"parameters": 3}, "parameters: expected an object, got the number 3"),
@@ -118,7 +143,9 @@ def test_a_key_given_twice_is_refused(refused):
 
 
 def test_what_the_protocol_does_not_know_is_let_be(check, sent):
-    request = sent().add("features", "FP32", (1, 3), [1, 2, 3]).wishing(priority=3, timeout=100, sequence_id="a")
+    request = (
+        sent().add("features", "FP32", (1, 3), [1, 2, 3]).wishing(priority=3, timeout=100, sequence_id="a")
+    )
     request.head["model_name"] = "other"
     request.head["inputs"][0]["parameters"] = {"content_type": "np", "scale": 2.5}
     check("numeric", request, np.array([[1.0, 2, 3]]))

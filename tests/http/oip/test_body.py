@@ -92,7 +92,9 @@ def test_a_raw_body_is_the_only_input_and_is_answered_in_binary(inference, opene
         model="numeric", headers={"inference-header-content-length": "0"}, body=array.tobytes()
     )
     assert reply.headers["content-type"] == "application/octet-stream"
-    np.testing.assert_allclose(opened(reply)["probabilities"], expected(models["numeric"], array), rtol=2e-4, atol=2e-6)
+    np.testing.assert_allclose(
+        opened(reply)["probabilities"], expected(models["numeric"], array), rtol=2e-4, atol=2e-6
+    )
 
 
 def test_a_raw_text_is_the_only_category(inference, opened, models, expected):
@@ -109,19 +111,25 @@ def test_a_raw_body_of_no_whole_rows_is_refused(refused, size):
 
 def test_a_raw_body_is_refused_by_a_model_of_several_inputs(refused):
     text = refused("mixed", ({"inference-header-content-length": "0"}, bytes(12)))
-    assert text == "a raw tensor is for models of one input, and this one has 4: 'width', 'colour', 'new', 'x'"
+    assert (
+        text == "a raw tensor is for models of one input, and this one has 4: 'width', 'colour', 'new', 'x'"
+    )
 
 
 # compression and size
 
 
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
-def test_the_length_counts_bytes_before_compression(inference, opened, models, expected, binary, encoding, pack):
+def test_the_length_counts_bytes_before_compression(
+    inference, opened, models, expected, binary, encoding, pack
+):
     headers, body = binary
     reply = inference.infer(
         model="numeric", headers={**headers, "content-encoding": encoding}, body=pack(body)
     )
-    np.testing.assert_allclose(opened(reply)["probabilities"], expected(models["numeric"], ROW), rtol=2e-4, atol=2e-6)
+    np.testing.assert_allclose(
+        opened(reply)["probabilities"], expected(models["numeric"], ROW), rtol=2e-4, atol=2e-6
+    )
 
 
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
@@ -142,7 +150,9 @@ def test_an_encoding_that_nobody_here_reads_is_415(refused):
 @pytest.mark.parametrize("binary_out", [False, True])
 def test_a_large_answer_is_compressed_where_that_is_accepted(inference, sent, encoding, unpack, binary_out):
     array = np.random.default_rng(0).normal(size=(150, 3)).astype("<f4")
-    request = sent().add("features", "FP32", array.shape, array.tobytes()).wishing(binary_data_output=binary_out)
+    request = (
+        sent().add("features", "FP32", array.shape, array.tobytes()).wishing(binary_data_output=binary_out)
+    )
     headers, body = request.bytes()
     as_it_is = inference.infer(model="numeric", headers=headers, body=body)
     reply = inference.infer(model="numeric", headers={**headers, "accept-encoding": encoding}, body=body)

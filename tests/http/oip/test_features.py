@@ -37,7 +37,9 @@ def test_columns_in_any_order_and_any_mix_of_json_and_binary_are_answered_as_num
     check, sent, table, binary, order, flat
 ):
     m = len(table)
-    width, colour, new, x = (list(column) for column in zip(*table, strict=True)) if table else ([], [], [], [])
+    width, colour, new, x = (
+        (list(column) for column in zip(*table, strict=True)) if table else ([], [], [], [])
+    )
     vectors = np.array(nan(x), "<f4").reshape(m, 4)
     one = (m,) if flat else (m, 1)
     inputs = {
@@ -74,19 +76,51 @@ def test_a_boolean_column_takes_bool_as_well_as_bytes(check, sent, flags, null, 
 @pytest.mark.parametrize(
     ("name", "datatype", "shape", "data", "message"),
     [
-        ("width", "BYTES", (1,), ["3"], "input 'width': expected numbers (FP32, or another numeric type), got BYTES"),
+        (
+            "width",
+            "BYTES",
+            (1,),
+            ["3"],
+            "input 'width': expected numbers (FP32, or another numeric type), got BYTES",
+        ),
         ("width", "FP32", (1, 2), [1, 2], "input 'width': expected shape [-1, 1], got [1, 2]"),
         ("width", "FP32", (2,), [1, 2], "input 'colour' has 1 rows, and input 'width' has 2"),
-        ("colour", "INT32", (1,), [3], "input 'colour': expected BYTES, since this column has categories; got INT32"),
-        ("colour", "BOOL", (1,), [True], "input 'colour': expected BYTES, since this column has categories; got BOOL"),
+        (
+            "colour",
+            "INT32",
+            (1,),
+            [3],
+            "input 'colour': expected BYTES, since this column has categories; got INT32",
+        ),
+        (
+            "colour",
+            "BOOL",
+            (1,),
+            [True],
+            "input 'colour': expected BYTES, since this column has categories; got BOOL",
+        ),
         ("colour", "BYTES", (2,), ["a", "b"], "input 'colour' has 2 rows, and input 'width' has 1"),
-        ("new", "BYTES", (1,), ["yes"], "input 'new': element 0: expected 'true' or 'false', got the string 'yes'"),
+        (
+            "new",
+            "BYTES",
+            (1,),
+            ["yes"],
+            "input 'new': element 0: expected 'true' or 'false', got the string 'yes'",
+        ),
         ("x", "FP32", (1,), [1], "input 'x': expected shape [-1, 4], got [1]"),
         ("x", "FP32", (4, 1), [1] * 4, "input 'x': expected shape [-1, 4], got [4, 1]"),
-        ("x", "FP32", (1, 4), [[1, 2, None, "4"]], "input 'x': element 3: expected a number (FP32), got the string '4'"),
+        (
+            "x",
+            "FP32",
+            (1, 4),
+            [[1, 2, None, "4"]],
+            "input 'x': element 3: expected a number (FP32), got the string '4'",
+        ),
     ],
 )
-def test_an_input_that_does_not_fit_its_column_is_refused(refused, sent, name, datatype, shape, data, message):
+def test_an_input_that_does_not_fit_its_column_is_refused(
+    refused, sent, name, datatype, shape, data, message
+):
     good = {
         "width": ("FP32", (1,), [1]),
         "colour": ("BYTES", (1,), ["red"]),

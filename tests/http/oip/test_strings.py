@@ -31,7 +31,9 @@ def test_categories_are_answered_as_numpy_does_in_binary_and_in_json(check, sent
 
 
 def test_the_empty_text_null_and_an_unknown_category_are_all_missing(check, sent):
-    found = check("word", sent().add("colour", "BYTES", (3, 1), [[""], [None], ["mauve"]]), {"colour": ["", None, "?"]})
+    found = check(
+        "word", sent().add("colour", "BYTES", (3, 1), [[""], [None], ["mauve"]]), {"colour": ["", None, "?"]}
+    )
     assert (found["probabilities"] == found["probabilities"][0]).all()
 
 

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from app.errors import TooLarge, Unreadable, UnsupportedType
 from app.http.wire.compression import deflate, inflate, wanted
 
-PACK = {"gzip": gzip.compress, "x-gzip": gzip.compress, "deflate": zlib.compress, "identity": bytes, "": bytes}
+PACK = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "identity": bytes,
+    "": bytes,
+}
 UNPACK = {"gzip": gzip.decompress, "deflate": zlib.decompress}
 LIMIT = {"limit": 10_000, "setting": "max_bytes"}
 
