@@ -1,17 +1,19 @@
 """Jobs: seen, watched and cancelled."""
 
+import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.sse import EventSourceResponse, format_sse_event
 from pydantic import BaseModel
 
 from app.errors import Invalid, Problem
-from app.http.feeds import Feeds, News
+from app.http.event_stream import EventStream
+from app.http.feeds import Feeds
 from app.http.routes.dependencies import Cursor, Limit, Rooms
 from app.http.routes.examples import EVENTS, HISTORY, HISTORY_CSV, NOT_FOUND
 from app.jobs import EpochRecord, Job, State
@@ -19,7 +21,6 @@ from app.jobs import EpochRecord, Job, State
 router = APIRouter(tags=["jobs"])
 
 _HEARTBEAT = b": still here\n\n"
-_HEARTBEAT_SECONDS = 10.0
 
 
 class JobPage(BaseModel):
@@ -67,7 +68,7 @@ async def get_history(
     accept: Annotated[str, Header()] = "application/json",
 ) -> Response:
     if wait:
-        await _first(request.app.state.feeds.watch(job_id, after, idle_seconds=wait))
+        await _first(request.app.state.feeds, job_id, after, wait)
     epochs = await anyio.to_thread.run_sync(lambda: rooms.jobs.history(job_id, after=after))
     if "text/csv" in accept:
         return Response(_csv(epochs), media_type="text/csv")
@@ -86,11 +87,9 @@ async def get_events(
     job_id: str,
     last_event_id: Annotated[str | None, Header(description="resume behind this event")] = None,
 ) -> Response:
-    await anyio.to_thread.run_sync(rooms.jobs.get, job_id)
     after = _sequence(last_event_id)
-    return EventSourceResponse(
-        _events(request.app.state.feeds, job_id, after), headers={"Cache-Control": "no-store"}
-    )
+    await anyio.to_thread.run_sync(rooms.jobs.get, job_id)
+    return EventStream(_events(request.app.state.feeds, job_id, after))
 
 
 @router.post("/v1/jobs/{job_id}/cancel", status_code=202, summary="Cancel a job", responses=NOT_FOUND)
@@ -98,27 +97,16 @@ def cancel_job(rooms: Rooms, job_id: str) -> Job:
     return rooms.jobs.cancel(job_id)
 
 
-async def _events(feeds: Feeds, job_id: str, after: int) -> AsyncIterator[bytes]:
-    state = None
-    async for news in feeds.watch(job_id, after, idle_seconds=_HEARTBEAT_SECONDS):
-        if news is None:
-            yield _HEARTBEAT
-            continue
-        if news.job.state != state and not news.job.finished:
-            yield _state(news)
-            state = news.job.state
-        if news.epochs:
-            yield b"".join(_epoch(epoch) for epoch in news.epochs)
-        elif news.job.finished:
-            yield _state(news)
-
-
-def _epoch(epoch: EpochRecord) -> bytes:
-    return format_sse_event(event="epoch", id=str(epoch.sequence), data_str=epoch.model_dump_json())
-
-
-def _state(news: News) -> bytes:
-    return format_sse_event(event="state", data_str=news.job.model_dump_json())
+async def _events(feeds: Feeds, job_id: str, after: int) -> AsyncGenerator[bytes, None]:
+    async with aclosing(feeds.watch(job_id, after)) as watch:
+        async for news in watch:
+            if news is None:
+                yield _HEARTBEAT
+                continue
+            if news.state:
+                yield news.state
+            if news.epochs:
+                yield news.epochs
 
 
 def _sequence(last_event_id: str | None) -> int:
@@ -129,11 +117,13 @@ def _sequence(last_event_id: str | None) -> int:
     return int(text)
 
 
-async def _first(news: AsyncIterator[News | None]) -> None:
-    """Wait for new epochs, a final state, or the end of the idle time."""
-    async for each in news:
-        if each is None or each.epochs or each.job.finished:
-            return
+async def _first(feeds: Feeds, job_id: str, after: int, seconds: float) -> None:
+    """Wait for new epochs, a final state, or the end of the time."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds), aclosing(feeds.watch(job_id, after)) as watch:
+            async for news in watch:
+                if news is not None and (news.epochs or news.job.finished):
+                    return
 
 
 def _csv(epochs: list[EpochRecord]) -> str:
