@@ -5,7 +5,7 @@ from typing import TypeAlias
 from app.http.wire.json_document import JSONArray, JSONObject, describe, twice
 from app.http.wire.problems import wrong
 
-Fields: TypeAlias = JSONObject | dict[str, object]
+Fields: TypeAlias = dict[str, object]
 _MOST_FIELDS = 1000
 
 
@@ -17,10 +17,12 @@ def fields(value: object, place: str) -> Fields:
         raise wrong(f"{place}: expected an object, got {describe(value)}")
     if len(value) > _MOST_FIELDS:
         raise wrong(f"{place}: expected an object of at most {_MOST_FIELDS} fields, got {len(value)}")
-    keys = list(value)  # not items(), which would make Python objects of all that is in it
-    if len(set(keys)) != len(keys):
-        raise twice(keys, place)
-    return value
+    found = {
+        key: value[key] for key in value
+    }  # not items(), which would make Python objects of all that is in it
+    if len(found) != len(value):
+        raise twice(list(value), place)
+    return found
 
 
 def objects(of: Fields, name: str, *, most: int) -> list[Fields]:

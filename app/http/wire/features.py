@@ -9,7 +9,9 @@ import numpy as np
 
 from app.http.wire.problems import Problems
 from core.arrays import Array
-from core.encoding import Codes, Encoding, RawColumns, VectorColumn, transform, transform_matrix
+from core.encoding import FAR, Codes, Encoding, RawColumns, VectorColumn, transform, transform_matrix
+
+_FAR = np.float32(FAR)
 
 
 def is_vector(encoding: Encoding) -> bool:
@@ -24,12 +26,15 @@ def names(encoding: Encoding) -> tuple[str, ...]:
 
 def from_matrix(encoding: Encoding, matrix: Array, problems: Problems) -> Array:
     """(m, width) float32 from (m, inputs) of any real dtype, NaN = missing; `Invalid` where infinite."""
+    encoded = transform_matrix(encoding, matrix)
+    if not _is_far(encoded):
+        return encoded
     for row, place in _infinities(matrix):
         element = f" as element {place}" if is_vector(encoding) else ""
         column = encoding.columns[0 if is_vector(encoding) else place]
         problems.add(row, _message(matrix[row, place], element), column.name)
     problems.settle()
-    return transform_matrix(encoding, matrix)
+    return encoded
 
 
 def from_columns(encoding: Encoding, columns: RawColumns, problems: Problems) -> Array:
@@ -41,6 +46,11 @@ def from_columns(encoding: Encoding, columns: RawColumns, problems: Problems) ->
                 problems.add(row, _message(raw[row] if raw.ndim == 1 else raw[row, place], element), name)
     problems.settle()
     return transform(encoding, columns)
+
+
+def _is_far(encoded: Array) -> bool:
+    """Whether a number was so far out that the encoding bounded it: the only way for an infinity to come in."""
+    return bool(encoded.max(initial=0) >= _FAR or encoded.min(initial=0) <= -_FAR)
 
 
 def _infinities(numbers: Array) -> Iterator[tuple[int, int]]:
