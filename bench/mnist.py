@@ -2,9 +2,8 @@
 
     python bench/fetch_mnist.py && PYTHONPATH=scripts:. python bench/mnist.py
 
-The 60,000 training images are posted as one .npz; the clock runs from the upload to the version that answers. Then
-the 10,000 test images are posted as .npy. scikit-learn's clock stops at the first epoch of at least 0.98, or after the
-epochs that its own early stopping would allow to be worth waiting for.
+The 60,000 training images are posted as one .npz; the clock runs from the upload to the version that answers.
+Then the 10,000 test images are posted as .npy. scikit-learn's clock stops at its first epoch of at least 0.98.
 """
 
 import argparse

@@ -93,6 +93,8 @@ def create_app(services: Services) -> Application:
         openapi_tags=_TAGS,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
+        docs_url=None,  # app.http.routes.pages has them, from this server's own files
+        redoc_url=None,
     )
     settings = services.settings
     desk = Desk(services.predictor, rows.json_parser(), services.meters, settings.max_predict_rows)

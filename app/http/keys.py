@@ -34,7 +34,7 @@ class Role(IntEnum):
 
 # The first line that fits a request says which role it needs. A test holds this against every route.
 _NEEDED: Sequence[tuple[str, str, Role]] = (
-    (r"GET|HEAD", r"/|/docs.*|/redoc|/openapi\.json|/static/.*|/v2/health/(live|ready)", Role.NOBODY),
+    (r"GET|HEAD", r"/|/docs|/openapi\.json|/static/.*|/v2/health/(live|ready)", Role.NOBODY),
     (r"DELETE|PUT", r"/.*", Role.ADMIN),
     (r"POST", r"/v1/models/[^/]+/rollback|/v2/repository/models/[^/]+/(load|unload)", Role.ADMIN),
     (r"POST", r"/v1/models/[^/]+/predict|/v2/.*", Role.PREDICT),
