@@ -3,6 +3,7 @@
 import logging
 import re
 import secrets
+from itertools import count
 from time import perf_counter
 
 from starlette.requests import Request
@@ -26,6 +27,7 @@ class Door:
     def __init__(self, app: ASGIApp, *, lane: Lane, keys: Keys, meters: Meters, metrics_open: bool) -> None:
         self._app, self._lane, self._keys, self._meters = app, lane, keys, meters
         self._metrics_open = metrics_open
+        self._process, self._numbers = secrets.token_hex(4).encode(), count()  # of the ids made here
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; whatever goes wrong, with an id and in the contract's form."""
@@ -34,9 +36,9 @@ class Door:
             return
         began = perf_counter()
         headers = dict(scope["headers"])
-        request_id = headers.get(b"x-request-id", b"")
-        if not _SAFE.fullmatch(request_id):
-            request_id = secrets.token_hex(8).encode()
+        request_id = headers.get(b"x-request-id")
+        if request_id is None or not _SAFE.fullmatch(request_id):
+            request_id = b"%s%08x" % (self._process, next(self._numbers))
         scope["request_id"] = request_id.decode()
         method, path = scope["method"], scope["path"]
         ref = self._lane.takes(path) if method == "POST" else None

@@ -62,12 +62,15 @@ class Lane:
         media_type = headers.get(b"content-type", b"").decode("latin-1")
         accept = headers.get(b"accept", b"*/*").decode("latin-1")
 
-        def compute() -> tuple[bytes, str]:
-            return predict(self._desk, ref, body, media_type=media_type, accept=accept)
+        model = self._desk.predictor.model_at_hand(ref)
+        if model is not None and len(body) <= _LARGE_BODY:
+            return predict(self._desk, model, body, media_type=media_type, accept=accept)
+        return await anyio.to_thread.run_sync(self._at_leisure, ref, body, media_type, accept)
 
-        if len(body) > _LARGE_BODY or self._desk.predictor.model_at_hand(ref) is None:
-            return await anyio.to_thread.run_sync(compute)
-        return compute()
+    def _at_leisure(self, ref: str, body: bytes, media_type: str, accept: str) -> tuple[bytes, str]:
+        """In a thread: a model that must be loaded first, or a body that takes long."""
+        model = self._desk.predictor.model(ref)
+        return predict(self._desk, model, body, media_type=media_type, accept=accept)
 
 
 async def send_answer(send: Send, content: bytes, media_type: str, request_id: bytes) -> None:

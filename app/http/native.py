@@ -7,6 +7,7 @@ from app.http.meters import Meters
 from app.http.wire.answer import Answer, Explanation
 from app.http.wire.answers import write
 from app.http.wire.rows import JsonParser, read
+from app.repository.model import Model
 from app.serving.predictor import Predictor, predict_encoded
 
 
@@ -19,10 +20,9 @@ class Desk(NamedTuple):
     max_rows: int
 
 
-def predict(desk: Desk, ref: str, body: bytes, *, media_type: str, accept: str) -> tuple[bytes, str]:
-    """The answer to `body` and its media type. Raises as the model, the wire formats and the predictor do."""
+def predict(desk: Desk, model: Model, body: bytes, *, media_type: str, accept: str) -> tuple[bytes, str]:
+    """The answer to `body` and its media type. Raises as the wire formats and the predictor do."""
     began = perf_counter()
-    model = desk.predictor.model(ref)
     asked = read(body, media_type, model.encoding, max_rows=desk.max_rows, parser=desk.parser)
     decoded = perf_counter()
     prediction = predict_encoded(model, asked.features)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,7 +28,12 @@ class Prediction:
     version: int
     classes: tuple[Class, ...]
     probabilities: Array
-    winners: Array
+
+    @cached_property
+    def winners(self) -> Array:
+        """The likeliest class of every row, by number; the first of those that are equally likely."""
+        winners: Array = self.probabilities.argmax(axis=1)
+        return winners
 
     @property
     def labels(self) -> list[Class]:
@@ -119,7 +125,6 @@ def predict_encoded(model: Model, encoded: Array) -> Prediction:
         version=model.version,
         classes=model.classes,
         probabilities=probabilities,
-        winners=probabilities.argmax(axis=1),
     )
 
 

@@ -155,7 +155,6 @@ def test_the_top_classes_are_those_of_a_stable_sort(data):
         version=1,
         classes=("a", "b", "c", "d"),
         probabilities=np.array(rows, np.float32).reshape(-1, 4),
-        winners=np.zeros(len(rows), int),
     )
     top = top_k(prediction, k)
     assert top.classes.tolist() == [sorted(range(4), key=lambda i: -row[i])[:k] for row in rows]
