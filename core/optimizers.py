@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from core import quasi_newton
 from core.arrays import Array
 
 
@@ -85,11 +86,16 @@ class Adam:
         parameters -= gradient
 
 
-NAMES = ("adam", "momentum", "gradient_descent")
+NAMES = ("adam", "momentum", "gradient_descent", "lbfgs")
+
+
+def moments(name: str) -> int:
+    """How many vectors of the parameters' shape an optimizer keeps, zero at first."""
+    return quasi_newton.MOMENTS if name == "lbfgs" else make(name).moments
 
 
 def make(name: str, *, momentum: float = 0.9) -> Optimizer:
-    """The optimizer of that name, one of NAMES; momentum is for "momentum" alone."""
+    """The optimizer of that name, one of NAMES but lbfgs, which is no update; momentum is for "momentum" alone."""
     made: dict[str, Optimizer] = {
         "adam": Adam(),
         "momentum": Momentum(momentum=momentum),

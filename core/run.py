@@ -5,11 +5,11 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
-from core import network, optimizers
+from core import network, optimizers, quasi_newton
 from core.arrays import Array
 from core.network import Params, Workspace
 from core.schedules import SCHEDULES
-from core.state import Best, Examples, TrainingSpec, TrainingState, frozen
+from core.state import Best, Examples, TrainingSpec, TrainingState, frozen, is_finished
 from core.work import piece_rows
 
 
@@ -34,11 +34,15 @@ class Run:
     update is a few passes over memory whatever the number of layers.
     """
 
-    def __init__(self, spec: TrainingSpec, train: Examples, state: TrainingState) -> None:
-        self.spec, self.train, self.sizes = spec, train, network.sizes(state.parameters)
-        self.rows = len(train.x)
-        self.batch = min(spec.batch_size or self.rows, self.rows)
+    def __init__(
+        self, spec: TrainingSpec, train: Examples, state: TrainingState, rows: Array | None = None
+    ) -> None:
+        self.spec, self.sizes = spec, network.sizes(state.parameters)
+        self.rows, self._chosen = len(train.x) if rows is None else len(rows), rows
+        self.newton = spec.optimizer == "lbfgs"
+        self.batch = self.rows if self.newton else min(spec.batch_size or self.rows, self.rows)
         self.steps = math.ceil(self.rows / self.batch)
+        self.train = train if rows is None or self.steps > 1 else _only(train, rows)
         self.epoch, self.step, self.updates = state.epoch, state.step, state.updates
         self.loss_sum, self.best, self.learning_rate = state.loss_sum, state.best, spec.learning_rate
         self._vector = network.flatten(state.parameters)
@@ -46,7 +50,8 @@ class Run:
         self._moments = [moment.copy() for moment in state.moments]
         self.layers = network.layers(self._vector, self.sizes)
         self._gradients = network.layers(self._gradient, self.sizes)
-        self._optimizer = optimizers.make(spec.optimizer, momentum=spec.momentum)
+        if not self.newton:
+            self._optimizer = optimizers.make(spec.optimizer, momentum=spec.momentum)
         self._workspace = Workspace(self.sizes, min(self.batch, piece_rows(self.sizes)), spec.dtype)
         self._gathered = np.empty((self.batch if self.steps > 1 else 0, self.sizes[0]), spec.dtype)
 
@@ -54,6 +59,11 @@ class Run:
     def seen(self) -> int:
         """Rows seen in the epoch under way."""
         return min(self.step * self.batch, self.rows)
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do: all epochs are done, or lbfgs is where J is lowest."""
+        return is_finished(self.spec, self.epoch, self.updates, self._moments)
 
     def advance(self, steps: int | None) -> Iterator[int]:
         """Take that many steps, or as many as the epoch has left; Diverged at the first bad loss.
@@ -63,7 +73,11 @@ class Run:
         until = self.steps if steps is None else min(self.steps, self.step + steps)
         order = self._order()
         while self.step < until:
-            yield from self._take_step(order)
+            if self.newton:
+                with np.errstate(all="ignore"):
+                    self._move()
+            else:
+                yield from self._take_step(order)
 
     def judge(self, workspace: Workspace, examples: Examples) -> Generator[None, None, tuple[float, float]]:
         """Mean weighted loss and accuracy of the parameters of now; Diverged if the loss is not finite.
@@ -122,10 +136,31 @@ class Run:
             )
         self.loss_sum += loss * len(labels)
 
+    def _move(self) -> None:
+        """A move of L-BFGS, which may look at all rows more than once."""
+        at, self._moments, loss = quasi_newton.move(self._vector.copy(), self._moments, self._slope)
+        self._mind(loss)
+        self._vector[:] = at
+        if quasi_newton.is_lowest(self._moments[0], self.spec.l2):
+            self._moments[0] = np.zeros_like(at)
+        self.step += 1
+        self.updates += 1
+        self.loss_sum += loss * self.rows
+
+    def _slope(self, vector: Array) -> tuple[float, Array]:
+        self._vector[:] = vector
+        x, labels, weights = self.train
+        spec, gradients = self.spec, self._gradients
+        loss = self._workspace.loss_and_gradients(
+            self.layers, x, labels, gradients, l2=spec.l2, weights=weights
+        )
+        return loss, self._gradient
+
     def _order(self) -> Array | None:
         if self.steps == 1:
             return None  # all rows at once have no order
-        return np.random.default_rng([self.spec.seed, self.epoch + 1]).permutation(self.rows)
+        order = np.random.default_rng([self.spec.seed, self.epoch + 1]).permutation(self.rows)
+        return order if self._chosen is None else self._chosen[order]
 
     def _minibatch(self, order: Array | None) -> Examples:
         if order is None:
@@ -157,3 +192,11 @@ def _next(work: Generator[int, None, float]) -> tuple[int, float | None]:
         return next(work), None
     except StopIteration as end:
         return 0, end.value
+
+
+def _only(examples: Examples, rows: Array) -> Examples:
+    """The same mean loss as of these rows alone, without a copy of them: the others weigh 0."""
+    x, labels, weights = examples
+    only = np.zeros(len(x), x.dtype)
+    only[rows] = len(x) / len(rows) if weights is None else weights[rows] * (len(x) / len(rows))
+    return Examples(x, labels, only)

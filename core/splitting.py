@@ -1,4 +1,4 @@
-"""Training and validation rows, with every class in both."""
+"""Training and validation rows, with every class in both, once or in turns."""
 
 import numpy as np
 import numpy.typing as npt
@@ -23,3 +23,21 @@ def stratified_split(labels: npt.ArrayLike, fraction: float, seed: int) -> tuple
     place = np.arange(m) - np.repeat(np.cumsum(counts) - counts, counts)  # within its class
     chosen = place < np.repeat(quotas, counts)
     return np.sort(grouped[~chosen]), np.sort(grouped[chosen])
+
+
+def folds(labels: npt.ArrayLike, count: int, seed: int) -> Array:
+    """(m,) the fold in which each row is held out, from 0 to count − 1; −1 for one that never is.
+
+    The rows of each class are dealt to the folds in turn, so that they differ by one row at most; the single
+    row of a class is needed for training and never held out. Raises ValueError for fewer than 2 folds.
+    """
+    if count < 2:
+        raise ValueError(f"there must be at least 2 folds, got {count}")
+    m = np.size(labels)
+    labels = class_numbers(labels, m, np.iinfo(np.int64).max)
+    _, labels, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    shuffled = np.random.default_rng(seed).permutation(m)
+    dealt = np.empty(m, np.intp)
+    dealt[shuffled[np.argsort(labels[shuffled], kind="stable")]] = np.arange(m) % count
+    dealt[counts[labels] == 1] = -1
+    return dealt

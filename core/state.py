@@ -1,7 +1,7 @@
 """A run's values: what it was asked (spec), what it learns from (examples), and how far it is (state)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -24,10 +24,11 @@ class Examples(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class TrainingSpec:
     """How to train. hidden_layer_sizes=() is softmax regression; batch_size=None takes all rows at once,
-    which with gradient_descent is plain gradient descent. Raises ValueError for a value out of its range."""
+    which with gradient_descent is plain gradient descent, and which lbfgs does always; lbfgs is for softmax
+    regression. Raises ValueError for a value out of its range."""
 
     hidden_layer_sizes: tuple[int, ...] = (128,)
-    optimizer: Literal["adam", "momentum", "gradient_descent"] = "adam"
+    optimizer: Literal["adam", "momentum", "gradient_descent", "lbfgs"] = "adam"
     learning_rate: float = 1e-3
     momentum: float = 0.9
     batch_size: int | None = 128
@@ -42,6 +43,7 @@ class TrainingSpec:
         rules = {
             "hidden_layer_sizes": ("sizes of at least 1", all(size >= 1 for size in self.hidden_layer_sizes)),
             "optimizer": (f"one of {', '.join(optimizers.NAMES)}", self.optimizer in optimizers.NAMES),
+            "hidden_layer_sizes with lbfgs": ("()", self.optimizer != "lbfgs" or not self.hidden_layer_sizes),
             "learning_rate": ("above 0 and finite", 0 < self.learning_rate < math.inf),
             "momentum": ("in [0, 1)", 0 <= self.momentum < 1),
             "batch_size": (
@@ -57,7 +59,7 @@ class TrainingSpec:
         }
         for name, (expected, kept) in rules.items():
             if not kept:
-                raise ValueError(f"{name} must be {expected}, got {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be {expected}, got {getattr(self, name.split()[0])!r}")
 
 
 class Best(NamedTuple):
@@ -98,11 +100,17 @@ def begin(
     elif network.sizes(parameters) != sizes:
         raise ValueError(f"parameters must have sizes {sizes}, got {network.sizes(parameters)}")
     vector = frozen(network.flatten(parameters).astype(spec.dtype))
-    moments = optimizers.make(spec.optimizer).moments
+    moments = optimizers.moments(spec.optimizer)
     return TrainingState(
         parameters=network.layers(vector, sizes),
         moments=tuple(frozen(np.zeros_like(vector)) for _ in range(moments)),
     )
+
+
+def is_finished(spec: TrainingSpec, epoch: int, updates: int, moments: Sequence[Array]) -> bool:
+    """Whether a run is over: all epochs are done, or lbfgs has noted, by a gradient of 0, that J is lowest."""
+    lowest = spec.optimizer == "lbfgs" and updates > 0 and not moments[0].any()
+    return epoch >= spec.max_epochs or lowest
 
 
 def frozen(array: Array) -> Array:
@@ -134,7 +142,7 @@ def from_arrays(spec: TrainingSpec, arrays: Mapping[str, Array]) -> TrainingStat
         if "best.epoch" in arrays:
             loss = float(arrays["best.validation_loss"])
             best = Best(int(arrays["best.epoch"]), loss, _read(arrays, "best", spec))
-        count = optimizers.make(spec.optimizer).moments
+        count = optimizers.moments(spec.optimizer)
         moments = tuple(_take(arrays, f"moments.{number}", spec) for number in range(count))
         loss_sum = float(arrays["loss_sum"])
     except KeyError as error:

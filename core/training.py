@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core import network
-from core.arrays import class_numbers, matrix, row_weights
+from core.arrays import Array, class_numbers, matrix, row_weights
 from core.network import Workspace
 from core.run import Diverged, Run
 from core.state import Best, Examples, TrainingSpec, TrainingState, begin, from_arrays, to_arrays
@@ -61,11 +61,13 @@ def fit(
     state: TrainingState,
     *,
     steps_per_yield: int | None = None,
+    rows: Array | None = None,
 ) -> Iterator[Epoch]:
     """Go on from `state` up to spec.max_epochs, an Epoch at a time, or a part if steps_per_yield is said.
 
     With steps_per_yield there is also news between the pieces of a step too long to wait for, and of judging.
 
+    rows: numbers of the rows of `train` to learn from, None for all; nothing is copied.
     The last minibatch may be smaller; without batch_size a step takes all rows, in bounded memory.
     Patience is not minded here: see `early_stopping`. Raises ValueError for examples that do not fit the
     state, Diverged as soon as a loss or a parameter is not finite.
@@ -75,7 +77,7 @@ def fit(
     sizes, dtype = network.sizes(state.parameters), spec.dtype
     train = _checked(train, sizes[0], sizes[-1], dtype)
     validation = None if validation is None else _checked(validation, sizes[0], sizes[-1], dtype)
-    return _epochs(Run(spec, train, state), validation, steps_per_yield)
+    return _epochs(Run(spec, train, state, rows), validation, steps_per_yield)
 
 
 def early_stopping(
@@ -102,7 +104,7 @@ def _spent(state: TrainingState, patience: int | None) -> bool:
 def _epochs(run: Run, validation: Examples | None, steps_per_yield: int | None) -> Iterator[Epoch]:
     workspace = Workspace(run.sizes, _judged_at_once(run, validation), run.spec.dtype)
     state, told = run.snapshot(), run.seen
-    while run.epoch < run.spec.max_epochs:
+    while not run.finished:
         loss, accuracy = None, None
         for seen in run.advance(steps_per_yield):
             if steps_per_yield is not None:

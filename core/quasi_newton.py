@@ -1,0 +1,86 @@
+"""L-BFGS for softmax regression: the loss is convex, so a few dozen passes over all rows reach its optimum."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from core.arrays import Array
+
+PAIRS = 10  # of the last moves, and of the changes of gradient that came with them
+MOMENTS = 1 + 2 * PAIRS  # the gradient where we stand, then moves, then changes, oldest first; zeros for none
+FLATTER = 0.5  # a move ends where the slope along it is at most this part of what it was at first, up or down
+PASSES = 30  # over the rows, in search of such a place
+GAP = 1e-6  # of J above its lowest value, at which J counts as lowest
+
+Evaluate = Callable[[Array], tuple[float, Array]]
+"""Parameters (p,) → J and its gradient (p,); the next call may overwrite the gradient."""
+
+
+def move(point: Array, moments: Sequence[Array], evaluate: Evaluate) -> tuple[Array, list[Array], float]:
+    """One move of L-BFGS (Nocedal & Wright 2006, algorithm 7.5): the new point, its moments, and J there.
+
+    J is convex, so that the slope along the direction tells everything: the search brackets its zero, with no
+    use of differences of J, which drown in rounding near the optimum. Where no place is flatter, arithmetic
+    has no more to give: we stay, and the gradient is kept as 0, which says so.
+    moments: as returned by the last move; only zeros before the first.
+    """
+    gradient, moves, changes = moments[0], list(moments[1 : 1 + PAIRS]), list(moments[1 + PAIRS :])
+    if not gradient.any():
+        gradient = evaluate(point)[1].copy()
+    direction = -_inverse_hessian_times(gradient, moves, changes)
+    if not direction @ gradient < 0:
+        direction, moves, changes = -gradient, *([np.zeros_like(point)] * PAIRS for _ in range(2))
+    start = 1.0 if moves[-1].any() else 1.0 / max(1.0, float(np.abs(gradient).max()))
+    found = _flatter(point, direction, float(direction @ gradient), evaluate, start)
+    if found is None:
+        return point, [np.zeros_like(point), *moves, *changes], evaluate(point)[0]
+    there, loss, slope = found
+    step, change = there - point, slope - gradient
+    if step @ change > 0:
+        moves, changes = [*moves[1:], step], [*changes[1:], change]
+    return there, [slope, *moves, *changes], loss
+
+
+def is_lowest(gradient: Array, l2: float) -> bool:
+    """Whether J can be lower by at most GAP: J − J* ≤ |∂J|²/(2 l2), for J curves by at least l2 in every weight."""
+    squared = float(gradient @ gradient)
+    return squared <= max(2 * l2 * GAP, 1e-14)
+
+
+def _flatter(
+    point: Array, direction: Array, first: float, evaluate: Evaluate, length: float
+) -> tuple[Array, float, Array] | None:
+    """A place along the direction where the slope is flat enough, J and the gradient there; None if none is."""
+    low, low_slope, high, high_slope = 0.0, first, 0.0, 0.0
+    for _ in range(PASSES if first < 0 else 0):
+        there = point + direction * point.dtype.type(length)
+        loss, gradient = evaluate(there)
+        slope = float(direction @ gradient)
+        if abs(slope) <= FLATTER * -first:
+            return there, loss, gradient.copy()
+        if slope < 0:
+            low, low_slope = length, slope
+        else:  # also where it is not finite
+            high, high_slope = length, slope if np.isfinite(slope) else 9 * -low_slope
+        length = 4 * length if not high else _between(low, low_slope, high, high_slope)
+    return None
+
+
+def _between(low: float, low_slope: float, high: float, high_slope: float) -> float:
+    """Where the slope is 0 on a straight line between the two, kept off the ends."""
+    return low + (high - low) * min(max(low_slope / (low_slope - high_slope), 0.1), 0.9)
+
+
+def _inverse_hessian_times(gradient: Array, moves: list[Array], changes: list[Array]) -> Array:
+    """The two-loop recursion (Nocedal & Wright 2006, algorithm 7.4)."""
+    pairs = [(s, y, s @ y) for s, y in zip(moves, changes, strict=True) if s.any()]
+    result, factors = gradient.copy(), []
+    for s, y, curvature in reversed(pairs):
+        factors.append(s @ result / curvature)
+        result -= factors[-1] * y
+    if pairs:
+        _, y, curvature = pairs[-1]
+        result *= curvature / (y @ y)
+    for (s, y, curvature), factor in zip(pairs, reversed(factors), strict=True):
+        result += (factor - y @ result / curvature) * s
+    return result

@@ -1,0 +1,109 @@
+"""A committee judges every row by who has not seen it, and is a function of data, specs and seed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core import committee, losses, network, splitting, training
+from core.committee import Held
+from core.training import TrainingSpec
+
+NETWORK = (
+    TrainingSpec(hidden_layer_sizes=(6,), batch_size=16, max_epochs=12, patience=4, learning_rate=0.02),
+)
+PATH = tuple(
+    TrainingSpec(hidden_layer_sizes=(), optimizer="lbfgs", max_epochs=50, l2=l2)
+    for l2 in (1.0, 0.1, 0.01, 1e-5)
+)
+PATHS = pytest.mark.parametrize("path", [NETWORK, PATH], ids=["network", "path"])
+
+
+@pytest.fixture
+def held(make_examples):
+    examples = make_examples(90, 4, 3)
+    return Held(examples, splitting.folds(examples.labels, 3, 0))
+
+
+def run(path, held, state=None, **options):
+    state = state or committee.begin(path[0], (4, 3), [None] * held.members)
+    return list(committee.fit(path, held, state, **options))
+
+
+def same(one, two):
+    a, b = committee.to_arrays(one), committee.to_arrays(two)
+    return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+@PATHS
+def test_a_round_is_judged_on_every_row_by_the_member_that_has_not_seen_it(path, held):
+    last = run(path, held)[-1]
+    z = np.empty((90, 3))
+    for member, state in enumerate(last.state.members):
+        rows = held.fold == member
+        z[rows] = network.logits(state.parameters, held.examples.x[rows])
+    loss, _ = losses.softmax_cross_entropy(z, held.examples.labels)
+    assert last.validation_loss == pytest.approx(loss, rel=1e-6)
+    assert last.validation_accuracy == np.mean(z.argmax(axis=1) == held.examples.labels)
+
+
+def test_a_member_learns_what_it_would_learn_alone_without_its_fold(held):
+    last = run(NETWORK, held)[-1]
+    for member, state in enumerate(last.state.members):
+        spec = committee.member_spec(NETWORK[0], member)
+        rows = np.flatnonzero(held.fold != member)
+        alone = list(training.fit(spec, held.examples, None, training.begin(spec, 4, 3), rows=rows))
+        assert np.array_equal(alone[last.number - 1].state.parameters[0].weight, state.parameters[0].weight)
+
+
+@PATHS
+def test_going_on_from_anywhere_ends_in_the_same_bits(path, held):
+    whole = run(path, held, steps_per_yield=3)
+    for place in range(0, len(whole), 5):
+        state = committee.from_arrays(path, committee.to_arrays(whole[place].state))
+        rest = run(path, held, state, steps_per_yield=3)
+        assert same(rest[-1].state if rest else state, whole[-1].state)
+        complete = [each.validation_loss for each in rest if each.fraction == 1]
+        assert complete == [each.validation_loss for each in whole[place + 1 :] if each.fraction == 1]
+
+
+@PATHS
+def test_parts_of_an_epoch_change_nothing(path, held):
+    assert same(run(path, held)[-1].state, run(path, held, steps_per_yield=1)[-1].state)
+
+
+@PATHS
+def test_epochs_count_from_one_without_gap(path, held):
+    numbers = [each.number for each in run(path, held)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_network_stops_patience_epochs_after_the_lowest_cautious_loss(held):
+    slow = (replace(NETWORK[0], max_epochs=400, learning_rate=0.05),)
+    rounds = run(slow, held)
+    best = rounds[-1].state.best
+    assert rounds[-1].number == best.epoch + 4
+    assert best.validation_loss == rounds[best.epoch - 1].validation_loss
+
+
+def test_a_path_ends_with_the_first_penalty_that_makes_it_worse_and_chooses_an_optimum(held):
+    rounds = run(PATH, held)
+    best = rounds[-1].state.best
+    alone = []
+    for spec in PATH:
+        state = run((spec,), held)[-1].state
+        alone.append(state.best.cautious_loss)
+    assert best.stage == int(np.argmin(alone))
+    assert best.cautious_loss == pytest.approx(min(alone), rel=1e-3)
+
+
+def test_members_differ_and_the_first_has_the_seed_of_the_spec():
+    specs = [committee.member_spec(NETWORK[0], member) for member in range(4)]
+    assert specs[0] == NETWORK[0]
+    assert len({spec.seed for spec in specs}) == 4
+
+
+def test_arrays_of_another_committee_are_refused(held):
+    arrays = committee.to_arrays(run(NETWORK, held)[0].state)
+    with pytest.raises(ValueError, match="not a training state of this spec"):
+        committee.from_arrays((replace(NETWORK[0], hidden_layer_sizes=(7,)),), arrays)

@@ -1,0 +1,101 @@
+"""L-BFGS reaches the optimum that independent solvers find, and knows when it is there."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.linear_model import LogisticRegression
+
+from core import network, quasi_newton, training
+from core.network import Dense
+from core.training import Examples, TrainingSpec
+
+
+def spec(l2, **fields):
+    return TrainingSpec(hidden_layer_sizes=(), optimizer="lbfgs", l2=l2, max_epochs=500, **fields)
+
+
+def optimum(x, labels, l2):
+    """scikit-learn's, as parameters; two classes share one vector there, half of which is each one's here."""
+    binary = len(np.unique(labels)) == 2
+    strength = 1 / (l2 * len(x)) * (2 if binary else 1)
+    peer = LogisticRegression(C=strength, tol=1e-9, max_iter=20_000).fit(x, labels)
+    weight, bias = peer.coef_.T, peer.intercept_
+    if binary:
+        weight, bias = np.hstack([-weight / 2, weight / 2]), np.hstack([-bias / 2, bias / 2])
+    return (Dense(weight, bias),)
+
+
+@pytest.mark.parametrize("load", [load_wine, load_breast_cancer, load_digits])
+@pytest.mark.parametrize("strength", [1.0, 1e-2, 1e-4])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_loss_is_within_a_ten_thousandth_of_scikit_learns_optimum(load, strength, dtype):
+    data = load()
+    x = (data.data - data.data.mean(axis=0)) / np.maximum(data.data.std(axis=0), 1e-6)
+    labels = data.target
+    chosen = spec(strength, dtype=dtype)
+    state = training.begin(chosen, x.shape[1], int(labels.max()) + 1)
+    *_, last = training.fit(chosen, Examples(x, labels), None, state)
+    exact = tuple(Dense(*(array.astype(float) for array in layer)) for layer in last.state.parameters)
+    lowest = network.loss(optimum(x, labels, strength), x, labels, l2=strength)
+    assert network.loss(exact, x, labels, l2=strength) <= lowest + 1e-4
+
+
+def test_it_stops_by_itself_and_stays_where_it_is(make_examples):
+    train = make_examples(200, 4, 3)
+    epochs = list(training.fit(spec(0.01), train, None, training.begin(spec(0.01), 4, 3)))
+    assert len(epochs) < 100
+    assert list(training.fit(spec(0.01), train, None, epochs[-1].state)) == []
+
+
+def test_going_on_from_any_move_ends_in_the_same_bits(make_examples):
+    train = make_examples(100, 4, 3, weights=True)
+    epochs = list(training.fit(spec(1e-3), train, None, training.begin(spec(1e-3), 4, 3)))
+    for epoch in epochs[:-1:3]:
+        state = training.from_arrays(spec(1e-3), training.to_arrays(epoch.state))
+        *_, last = training.fit(spec(1e-3), train, None, state)
+        for one, other in zip(last.state.parameters, epochs[-1].state.parameters, strict=True):
+            assert np.array_equal(one.weight, other.weight)
+            assert np.array_equal(one.bias, other.bias)
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32), st.floats(0, 6))
+def test_a_quadratic_of_any_condition_is_solved(seed, magnitude):
+    rng = np.random.default_rng(seed)
+    curvatures = 10 ** rng.uniform(-magnitude, 0, 12)
+    rotation, _ = np.linalg.qr(rng.normal(size=(12, 12)))
+    hessian, lowest = rotation * curvatures @ rotation.T, rng.normal(size=12)
+
+    def evaluate(w):
+        gap = w - lowest
+        return 0.5 * gap @ hessian @ gap, hessian @ gap
+
+    point, moments = np.zeros(12), [np.zeros(12)] * quasi_newton.MOMENTS
+    for _ in range(400):
+        point, moments, loss = quasi_newton.move(point, moments, evaluate)
+        if not moments[0].any() or loss < 1e-9:
+            break
+    assert evaluate(point)[0] < 1e-6
+
+
+def test_only_softmax_regression_may_use_it():
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes with lbfgs must be \(\)"):
+        TrainingSpec(optimizer="lbfgs")
+
+
+def test_learning_from_some_rows_is_learning_from_a_copy_of_them(make_examples):
+    """Within rounding: rows left out weigh nothing, and add nothing but zeros to every sum."""
+    train = make_examples(90, 4, 3, weights=True)
+    rows = np.flatnonzero(np.arange(90) % 4)
+    copied = Examples(train.x[rows], train.labels[rows], train.weights[rows])
+    for chosen in (
+        spec(0.01, dtype="float64"),
+        TrainingSpec(hidden_layer_sizes=(5,), batch_size=16, max_epochs=3),
+    ):
+        *_, one = training.fit(chosen, train, None, training.begin(chosen, 4, 3), rows=rows)
+        *_, other = training.fit(chosen, copied, None, training.begin(chosen, 4, 3))
+        assert one.train_loss == pytest.approx(other.train_loss, rel=1e-5)
+        for a, b in zip(one.state.parameters, other.state.parameters, strict=True):
+            np.testing.assert_allclose(a.weight, b.weight, atol=1e-4)
