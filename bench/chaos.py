@@ -58,6 +58,7 @@ def disturb(
         crowd.begin(crowd.stop.wait, 1.0)
         _calm(crowd)
         calm = time.monotonic() - begun - storm
+        _swept(house)
         crowd.stop.set()
         crowd.leave(30)
     finally:
@@ -114,6 +115,13 @@ def _calm(crowd: Crowd) -> None:
         crowd.seen.wrong.append(
             f"{crowd.unfinished} jobs are not final {_CALM_SECONDS:g} s after the last kill"
         )
+
+
+def _swept(house: House) -> None:
+    """Give the trainer its time to remove what ended jobs have left; the verdict finds what is still there."""
+    root, until = house.place.data / "checkpoints", time.monotonic() + 30
+    while root.is_dir() and any(root.iterdir()) and time.monotonic() < until:
+        time.sleep(0.2)
 
 
 def _figures(house: House, crowd: Crowd, submitted: int, storm: float, calm: float) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import binascii
 import builtins
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -88,11 +88,11 @@ class DatasetStore:
 
     @contextmanager
     def _workplace(self) -> Iterator[Path]:
-        with reported(_STORE):
-            folder.make_folder(self._root)
-            place = staging.workplace(self._root)
-        with place as path:
-            yield path
+        with ExitStack() as stack:
+            with reported(_STORE):
+                folder.make_folder(self._root)
+                place = stack.enter_context(staging.workplace(self._root))
+            yield place
 
     def _keep(self, source: Source, place: Path, name: str | None) -> tuple[Dataset, bool]:
         draft, staged = place / "draft", place / "dataset"

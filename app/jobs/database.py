@@ -1,25 +1,42 @@
 """The connection to the database: durable settings for SQLite, and one way to begin a writing transaction."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import QueuePool
 
 from app.errors import StorageFailed
 
 _BUSY_SECONDS = 20
+_POSTGRES = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "tcp_user_timeout": 30_000,  # milliseconds: a server that has vanished is given up
+    # Who waits for another's row is told in time; who fell asleep in a transaction holds nobody up for ever.
+    "options": "-c lock_timeout=20s -c idle_in_transaction_session_timeout=60s",
+}
+_NO_TABLE = "42P01"
 
 
 def connect(url: str) -> Engine:
     """Open the database at `url`; nothing is read or written yet."""
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, connect_args=_POSTGRES)
     engine = create_engine(url, poolclass=QueuePool, connect_args={"timeout": _BUSY_SECONDS})
+    path = make_url(url).database or ""
+
+    @event.listens_for(engine, "checkout")
+    def _same_file(_connection, record, _proxy) -> None:  # type: ignore[no-untyped-def]
+        # What is written to a file that was removed or replaced is lost, and nobody would be told.
+        if record.info.get("file") not in (None, _identity(path)):
+            raise DisconnectionError
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection, _record) -> None:  # type: ignore[no-untyped-def]
+    def _prepare(connection, record) -> None:  # type: ignore[no-untyped-def]
+        record.info["file"] = _identity(path)
         connection.isolation_level = None  # SQLAlchemy's begin event below decides where a transaction starts
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
@@ -59,11 +76,23 @@ def one_at_a_time(connection: Connection, what: str) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:what))"), {"what": f"neurona {what}"})
 
 
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - at every use of a connection
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (IntegrityError, ProgrammingError, DataError):
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != _NO_TABLE:
+            raise
+        raise StorageFailed(what="use its database", reason="its tables are missing") from error
+    except (IntegrityError, DataError):
         raise  # our own mistake or a race, not the database's condition
     except DBAPIError as error:
         raise StorageFailed(what="use its database", reason=str(error.orig).strip()) from error

@@ -29,7 +29,7 @@ _RENEW_SECONDS = 2.0  # a renewal is a write to disk, so not at every look
 _SETBACK_SECONDS = 5.0  # that disk and database get to recover
 _RETRY_SECONDS = 1.0  # between two looks for a database that is away
 _UNMANNED_SECONDS = 20.0  # a worker that died is replaced sooner, unless it died while it was being started
-_SWEEP_SECONDS = 30.0
+_SWEEP_SECONDS = 10.0
 _PAUSE_SECONDS = 5.0  # that running jobs get to write a checkpoint at shutdown
 
 

@@ -35,9 +35,30 @@ class Postgres:
         make = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-N"]
         subprocess.run(make, check=True, stdout=subprocess.DEVNULL, env=environment, **self._as)
         options = [part for option in _OPTIONS for part in ("-c", option)]
-        run = [binaries / "postgres", "-D", data, "-p", str(self.port), "-k", str(self._folder), *options]
-        self._process = subprocess.Popen(run, env=environment, stderr=subprocess.DEVNULL, **self._as)
+        self._run = [
+            binaries / "postgres",
+            "-D",
+            data,
+            "-p",
+            str(self.port),
+            "-k",
+            str(self._folder),
+            *options,
+        ]
+        self._environment = environment
+        self.start()
+
+    def start(self) -> None:
+        """Start, also again after `crash`."""
+        self._process = subprocess.Popen(
+            self._run, env=self._environment, stderr=subprocess.DEVNULL, **self._as
+        )
         self._wait()
+
+    def crash(self) -> None:
+        """End at once, as in a power cut; what was committed is there after `start`."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait()
 
     @staticmethod
     def binaries() -> Path | None:
@@ -54,8 +75,7 @@ class Postgres:
 
     def stop(self) -> None:
         """End at once; nothing of it is needed."""
-        self._process.send_signal(signal.SIGQUIT)
-        self._process.wait()
+        self.crash()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _connect(self) -> "psycopg.Connection[Any]":

@@ -1,5 +1,6 @@
 """A database that is locked, gone or not one is told in a sentence, and works again when it is back."""
 
+import shutil
 import sqlite3
 
 import pytest
@@ -35,6 +36,27 @@ def test_a_locked_database_is_an_error_and_then_works_again(tmp_path, monkeypatc
     other.execute("ROLLBACK")
     other.close()
     assert store.submit(new_job())[0].version == 1
+    store.close()
+
+
+def test_a_file_that_was_replaced_is_not_written_to_any_more(tmp_path, new_job):
+    """What went there would be lost, with nobody told."""
+    path, kept = tmp_path / "neurona.db", tmp_path / "kept.db"
+    store = JobStore(f"sqlite:///{path}")
+    store.prepare()
+    store.submit(new_job())
+    store.close()
+    shutil.copy(path, kept)
+    store.submit(new_job())
+    for each in tmp_path.glob("neurona.db*"):
+        each.unlink()
+    with pytest.raises(StorageFailed, match="no such table"):
+        store.submit(new_job())
+    for each in tmp_path.glob("neurona.db*"):
+        each.unlink()
+    shutil.copy(kept, path)
+    assert store.submit(new_job())[0].version == 2
+    assert len(store.page()[0]) == 2
     store.close()
 
 
