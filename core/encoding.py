@@ -87,7 +87,7 @@ def transform_matrix(encoding: Encoding, x: npt.ArrayLike) -> Array:
         raise ValueError("this model has categorical or mixed columns: send them by name, not as one matrix")
     x = matrix(x, encoding.inputs)
     if encoding.width == encoding.inputs and x.size <= CHUNK:
-        return _standardise(x, *encoding.spread).astype(np.float32)
+        return _standardise(x, *encoding.spread)
     encoded = np.empty((len(x), encoding.width), np.float32)
     for part in _pieces(*x.shape):
         values = _standardise(x[part], *encoding.spread)
@@ -129,15 +129,19 @@ def _table(column: CategoricalColumn, raw: RawColumn) -> Array:
 
 
 def _standardise(values: Array, mean: Any, scale: Any) -> Array:
-    """(values − mean)/scale in float64, in [−FAR, FAR], 0 where missing."""
+    """(values − mean)/scale in float64, in [−FAR, FAR], 0 where missing; then cast to float32."""
+    try:
+        with np.errstate(over="raise", under="ignore"):
+            out: Array = np.subtract(values, mean, dtype=np.float64)
+    except FloatingPointError:  # a difference beyond the largest number: halves have none
+        out, scale = values * 0.5 - np.multiply(mean, 0.5), np.multiply(scale, 0.5)
     with np.errstate(over="ignore", under="ignore"):
-        out: Array = np.subtract(values, mean, dtype=np.float64)
         out /= scale
-    np.maximum(out, -FAR, out=out)
-    np.minimum(out, FAR, out=out)
-    if values.dtype.kind == "f":
-        out[np.isnan(out)] = 0
-    return out
+        np.maximum(out, -FAR, out=out)
+        np.minimum(out, FAR, out=out)
+        if values.dtype.kind == "f":
+            out[np.isnan(out)] = 0
+        return out.astype(np.float32)
 
 
 def _pieces(rows: int, width: int) -> Iterator[slice]:
