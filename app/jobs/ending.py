@@ -31,6 +31,13 @@ class Ending(NamedTuple):
     attempt: int
     now: datetime
 
+    def confirm(self) -> None:
+        """Make sure that the database still holds the job for this attempt, however long that slept.
+
+        Raises: StorageFailed.
+        """
+        self.connection.execute(select(jobs.c.id).where(jobs.c.id == self.job_id))
+
     def succeed(
         self,
         *,

@@ -158,6 +158,7 @@ class Run:
         ):
             publish()
             verdict = jury.decide()
+            end.confirm()
             if verdict.promoted:
                 self.place.repository.set_alias(self.job.model, "production", self.job.version)
             end.succeed(

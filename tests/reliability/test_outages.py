@@ -38,7 +38,7 @@ def refused(answer) -> bool:
 
 def test_a_postgresql_that_crashes_and_comes_back_costs_time_alone(live, postgres) -> None:
     neurona = live(database_url=postgres.database(), models_seed=BASE)
-    job = neurona.train("m", max_epochs=600)
+    job = neurona.train("m", max_epochs=400)
     neurona.epoch(job, 3)
     postgres.crash()
     try:
@@ -50,7 +50,7 @@ def test_a_postgresql_that_crashes_and_comes_back_costs_time_alone(live, postgre
         postgres.start()
     done = neurona.ended(job)
     assert done["state"] == "succeeded", done
-    assert neurona.sequences(job) == list(range(1, 601))
+    assert neurona.sequences(job) == list(range(1, 401))
     assert submit(neurona).status_code == 202
 
 
@@ -70,7 +70,7 @@ def test_a_server_that_starts_without_its_database_trains_once_it_is_there(live,
 def test_a_full_disk_refuses_uploads_and_sets_jobs_back_until_there_is_room(live, disk) -> None:
     data = disk(24 * 1024)
     neurona = live(data=data, models_seed=BASE)
-    job = neurona.train("m", max_epochs=1200, hidden_layer_sizes="256")
+    job = neurona.train("m", max_epochs=400, hidden_layer_sizes="256")
     neurona.epoch(job, 3)
     filler = data / "filler"
     with suppress(OSError), filler.open("wb") as file:
@@ -88,7 +88,7 @@ def test_a_full_disk_refuses_uploads_and_sets_jobs_back_until_there_is_room(live
         filler.unlink()
     done = neurona.ended(job)
     assert done["state"] == "succeeded", done
-    assert neurona.sequences(job) == list(range(1, 1201))
+    assert neurona.sequences(job) == list(range(1, 401))
     assert len(neurona.http.get("/v1/datasets").json()["items"]) == 1
 
 
