@@ -19,12 +19,16 @@ from app.training.checkpoints import Checkpoints
 from app.training.watch import TrainerWatch
 from app.training.workplace import Workplace
 
+_REFRESH_SECONDS = 0.1  # how soon a process sees that an alias was moved elsewhere
+
 
 def build(settings: Settings) -> Services:
     """The rooms behind the web side. Nothing is started yet."""
     _seed(settings.models_seed, settings.models)
     place = build_workplace(settings)
-    cache = ModelCache(place.repository, settings.model_cache_bytes, warm=warm)
+    cache = ModelCache(
+        place.repository, settings.model_cache_bytes, warm=warm, refresh_seconds=_REFRESH_SECONDS
+    )
     return Services(
         settings=settings,
         jobs=JobStore(settings.database),

@@ -98,10 +98,11 @@ def create_app(services: Services) -> Application:
     )
     settings = services.settings
     desk = Desk(services.predictor, rows.json_parser(), services.meters, settings.max_predict_rows)
-    app.state.services, app.state.lane = services, Lane(desk, settings)
+    app.state.services = services
     app.state.inference = Inference(
         predictor=services.predictor, settings=settings, meters=services.meters, parser=desk.parser
     )
+    app.state.lane = Lane(desk, app.state.inference, settings)
     app.door = Door(
         app.framework,
         lane=app.state.lane,

@@ -1,21 +1,18 @@
 """A request's body in memory, with its size bounded before and after decompression, and its sender's patience."""
 
 import asyncio
-import zlib
 
 from starlette.requests import Request
 from starlette.types import Receive
 
 from app.errors import TooLarge, TooSlow, Unreadable
-from app.http.uploads import encoding_named
-
-_GZIP = 16 + zlib.MAX_WBITS
+from app.http.wire.compression import inflate
 
 
 async def read_body(request: Request, *, limit: int, setting: str) -> bytes:
     """The whole body, decompressed.
 
-    Raises: TooLarge, naming the setting; Unreadable; TooSlow; UnsupportedType, for another encoding than gzip.
+    Raises: TooLarge, naming the setting; Unreadable; TooSlow; UnsupportedType.
     """
     encoding = request.headers.get("content-encoding", "")
     return await receive_body(request.receive, encoding, limit=limit, setting=setting)
@@ -33,9 +30,7 @@ async def receive_body(
         raise _closed()
     if len(body) > limit:
         raise _too_large(limit, setting)
-    if encoding and encoding_named(encoding) == "gzip":
-        return _gunzip(body, limit, setting)
-    return body
+    return inflate(body, encoding, limit=limit, setting=setting) if encoding else body
 
 
 async def _rest(receive: Receive, first: bytes, limit: int, idle_seconds: float) -> bytes:
@@ -53,19 +48,6 @@ async def _rest(receive: Receive, first: bytes, limit: int, idle_seconds: float)
         size += len(parts[-1])
         more = message.get("more_body", False)
     return b"".join(parts)
-
-
-def _gunzip(body: bytes, limit: int, setting: str) -> bytes:
-    stream = zlib.decompressobj(_GZIP)
-    try:
-        plain = stream.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise Unreadable(what="The gzip body", reason=str(error)) from error
-    if len(plain) > limit:
-        raise _too_large(limit, setting)
-    if not stream.eof:
-        raise Unreadable(what="The gzip body", reason="it ends early")
-    return plain
 
 
 def _closed() -> Unreadable:

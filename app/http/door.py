@@ -12,13 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.errors import NeuronaError
 from app.http.errors import respond, unexpected
 from app.http.keys import Keys, Role, role_needed
-from app.http.lane import Lane, send_answer
+from app.http.lane import Lane, send_reply
 from app.http.meters import Meters
 
 log = logging.getLogger("neurona.access")
 
 _SAFE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-_PREDICT = "/v1/models/{ref}/predict"
 
 
 class Door:
@@ -41,18 +40,18 @@ class Door:
             request_id = b"%s%08x" % (self._process, next(self._numbers))
         scope["request_id"] = request_id.decode()
         method, path = scope["method"], scope["path"]
-        ref = self._lane.takes(path) if method == "POST" else None
-        if ref is None:
+        call = self._lane.takes(path) if method == "POST" else None
+        if call is None:
             await self._through(scope, receive, send, headers=headers, began=began)
             return
         try:
             self._keys.check(Role.PREDICT, headers, _address(scope))
-            content, media_type = await self._lane.answer(ref, headers, receive)
+            reply = await self._lane.answer(call, headers, receive)
         except Exception as error:
-            await self._refuse(scope, receive, send, error=error, began=began, route=_PREDICT)
+            await self._refuse(scope, receive, send, error=error, began=began, route=call.route)
             return
-        await send_answer(send, content, media_type, request_id)
-        self._count(scope, _PREDICT, 200, began)
+        await send_reply(send, reply, request_id)
+        self._count(scope, call.route, reply.status, began)
 
     async def _through(
         self, scope: Scope, receive: Receive, send: Send, *, headers: dict[bytes, bytes], began: float

@@ -7,78 +7,120 @@ the framework.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Send
 
 from app.errors import Busy
 from app.http.bodies import receive_body
 from app.http.native import Desk, predict
+from app.http.oip.inference import Inference
+from app.http.oip.reply import Reply
 from app.settings import Settings
 
-_BEGIN, _END = "/v1/models/", "/predict"
+_MODELS, _PREDICT = "/v1/models/", "/predict"
+_TENSORS, _INFER = "/v2/models/", "/infer"
 _LARGE_BODY = (
     32 * 1024 * 1024
 )  # a larger one is computed in a thread, so that the others need not wait for it
 
 
-class Lane:
-    """Answers predictions of the native protocol, at most `max_in_flight` at once."""
+class Call(NamedTuple):
+    """A path of the lane: its route as metrics name it, the model, and for the inference protocol the version."""
 
-    def __init__(self, desk: Desk, settings: Settings) -> None:
-        self._desk, self._settings = desk, settings
+    route: str
+    model: str
+    version: str | None = None
+
+
+class Lane:
+    """Answers predictions of both protocols, at most `max_in_flight` at once."""
+
+    def __init__(self, desk: Desk, inference: Inference, settings: Settings) -> None:
+        self._desk, self._inference, self._settings = desk, inference, settings
         self._in_flight = 0
 
-    def takes(self, path: str) -> str | None:
-        """The model reference, if the path is one of the lane's."""
-        if path.startswith(_BEGIN) and path.endswith(_END):
-            ref = path[len(_BEGIN) : -len(_END)]
-            if "/" not in ref:
-                return ref
+    @staticmethod
+    def takes(path: str) -> Call | None:
+        """What is called, if the path is one of the lane's."""
+        if path.endswith(_PREDICT) and path.startswith(_MODELS):
+            ref = path[len(_MODELS) : -len(_PREDICT)]
+            return None if "/" in ref else Call("/v1/models/{ref}/predict", ref)
+        if path.endswith(_INFER) and path.startswith(_TENSORS):
+            model, *rest = path[len(_TENSORS) : -len(_INFER)].split("/")
+            if not rest:
+                return Call("/v2/models/{name}/infer", model)
+            if len(rest) == 2 and rest[0] == "versions":
+                return Call("/v2/models/{name}/versions/{version}/infer", model, rest[1])
         return None
 
-    async def answer(self, ref: str, headers: Mapping[bytes, bytes], receive: Receive) -> tuple[bytes, str]:
-        """The answer's bytes and media type.
+    async def answer(self, call: Call, headers: Mapping[bytes, bytes], receive: Receive) -> Reply:
+        """The answer to a call.
 
-        Raises: Busy, if too many are in flight; else as `receive_body` and `predict`.
+        Raises: Busy, if too many are in flight; else as `receive_body` and, in the native protocol, `predict`.
         """
         if self._in_flight >= self._settings.max_in_flight:
             raise Busy(reason=f"{self._in_flight} predictions are in flight already (max_in_flight)")
         self._in_flight += 1
         try:
-            return await self._answer(ref, headers, receive)
+            if call.route.startswith(_MODELS):
+                return await self._predict(call.model, headers, receive)
+            return await self._infer(call, headers, receive)
         finally:
             self._in_flight -= 1
 
-    async def _answer(self, ref: str, headers: Mapping[bytes, bytes], receive: Receive) -> tuple[bytes, str]:
-        settings = self._settings
-        body = await receive_body(
-            receive,
-            headers.get(b"content-encoding", b"").decode("latin-1"),
-            limit=settings.max_predict_bytes,
-            setting="max_predict_bytes",
-            idle_seconds=settings.idle_seconds,
-        )
+    async def respond(self, request: Request) -> Response:
+        """The same, for the routes that describe these paths on the OpenAPI page."""
+        call = self.takes(request.url.path)
+        assert call is not None, "the routes and the lane have the same paths"
+        reply = await self.answer(call, dict(request.scope["headers"]), request.receive)
+        return Response(reply.body, reply.status, dict(reply.headers))
+
+    async def _predict(self, ref: str, headers: Mapping[bytes, bytes], receive: Receive) -> Reply:
+        body = await self._body(receive, headers.get(b"content-encoding", b"").decode("latin-1"))
         media_type = headers.get(b"content-type", b"").decode("latin-1")
         accept = headers.get(b"accept", b"*/*").decode("latin-1")
-
         model = self._desk.predictor.model_at_hand(ref)
         if model is not None and len(body) <= _LARGE_BODY:
-            return predict(self._desk, model, body, media_type=media_type, accept=accept)
-        return await anyio.to_thread.run_sync(self._at_leisure, ref, body, media_type, accept)
+            return _good(predict(self._desk, model, body, media_type=media_type, accept=accept))
 
-    def _at_leisure(self, ref: str, body: bytes, media_type: str, accept: str) -> tuple[bytes, str]:
-        """In a thread: a model that must be loaded first, or a body that takes long."""
-        model = self._desk.predictor.model(ref)
-        return predict(self._desk, model, body, media_type=media_type, accept=accept)
+        def at_leisure() -> tuple[bytes, str]:
+            found = self._desk.predictor.model(ref)
+            return predict(self._desk, found, body, media_type=media_type, accept=accept)
+
+        return _good(await anyio.to_thread.run_sync(at_leisure))
+
+    async def _infer(self, call: Call, headers: Mapping[bytes, bytes], receive: Receive) -> Reply:
+        body = await self._body(receive, "")
+        named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
+
+        def infer() -> Reply:
+            return self._inference.infer(model=call.model, version=call.version, headers=named, body=body)
+
+        if len(body) <= _LARGE_BODY and self._inference.at_hand(call.model, call.version):
+            return infer()
+        return await anyio.to_thread.run_sync(infer)
+
+    async def _body(self, receive: Receive, encoding: str) -> bytes:
+        return await receive_body(
+            receive,
+            encoding,
+            limit=self._settings.max_predict_bytes,
+            setting="max_predict_bytes",
+            idle_seconds=self._settings.idle_seconds,
+        )
 
 
-async def send_answer(send: Send, content: bytes, media_type: str, request_id: bytes) -> None:
-    """A good answer, in the two messages of ASGI."""
-    headers = [
-        (b"content-type", media_type.encode()),
-        (b"content-length", str(len(content)).encode()),
-        (b"x-request-id", request_id),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+def _good(answer: tuple[bytes, str]) -> Reply:
+    return Reply(status=200, headers={"content-type": answer[1]}, body=answer[0])
+
+
+async def send_reply(send: Send, reply: Reply, request_id: bytes) -> None:
+    """A reply, in the two messages of ASGI."""
+    headers = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
+    headers += [(b"content-length", b"%d" % len(reply.body)), (b"x-request-id", request_id)]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

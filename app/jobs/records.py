@@ -101,12 +101,18 @@ class NewJob(Record):
     warnings: list[str] = Field(default_factory=list)
 
 
-class Job(NewJob):
-    """A training job, from its acceptance to its end and for ever after."""
+class _Named(Record):
+    """What stands first in a job's JSON."""
 
     id: str
+    model: str
     version: int = Field(description="the version that this job makes")
     state: State
+
+
+class Job(NewJob, _Named):
+    """A training job, from its acceptance to its end and for ever after."""
+
     attempt: int = Field(0, exclude=True)
     webhook_tries: int = Field(0, exclude=True)
     created_at: str

@@ -1,6 +1,5 @@
 """The Open Inference Protocol, version 2. Health is among the server's own routes."""
 
-from functools import partial
 from typing import Annotated, Any
 
 import anyio.to_thread
@@ -91,7 +90,8 @@ def get_version_statistics(request: Request, rooms: Rooms, name: Name, version: 
 )
 async def infer(request: Request, name: Name) -> Response:
     """JSON, or JSON and binary data behind it: see docs/inference-protocol.md."""
-    return await _infer(request, name)
+    response: Response = await request.app.state.lane.respond(request)
+    return response
 
 
 @router.post(
@@ -102,7 +102,8 @@ async def infer(request: Request, name: Name) -> Response:
     openapi_extra={"requestBody": INFER_BODY},
 )
 async def infer_version(request: Request, name: Name, version: Version) -> Response:
-    return await _infer(request, name, version)
+    response: Response = await request.app.state.lane.respond(request)
+    return response
 
 
 @router.post(
@@ -135,17 +136,6 @@ async def post_load(request: Request, rooms: Rooms, name: Name) -> dict[str, Any
 def post_unload(rooms: Rooms, name: Name) -> None:
     """A model is served for as long as it is in the repository."""
     repository.refuse_unload(rooms.repository, _known(name))
-
-
-async def _infer(request: Request, name: str, version: str | None = None) -> Response:
-    inference = _inference(request)
-    body = await _body(request, inference.settings.max_predict_bytes, "max_predict_bytes")
-    compute = partial(inference.infer, model=name, version=version, headers=request.headers, body=body)
-    if len(body) > _LARGE_BODY or not inference.at_hand(name, version):
-        reply = await anyio.to_thread.run_sync(compute)
-    else:
-        reply = compute()
-    return Response(reply.body, reply.status, dict(reply.headers))
 
 
 async def _body(request: Request, limit: int, setting: str = "max_json_bytes") -> bytes:

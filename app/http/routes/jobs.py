@@ -50,7 +50,10 @@ def list_jobs(
 
 @router.get("/v1/jobs/{job_id}", summary="One job", responses=NOT_FOUND)
 def get_job(rooms: Rooms, job_id: str) -> Job:
-    return rooms.jobs.get(job_id)
+    job = rooms.jobs.get(job_id)
+    if job.promoted:
+        rooms.cache.refresh(job.model)  # who hears here that a version was promoted gets it from here
+    return job
 
 
 @router.get(

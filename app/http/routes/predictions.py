@@ -23,9 +23,9 @@ router = APIRouter(tags=["predictions"])
 )
 async def predict(request: Request, ref: Ref) -> Response:
     """Rows are lists in the schema's order or objects by column name. `Accept` chooses JSON, npy or Arrow."""
-    # Described here, answered by the lane (app.http.lane), which takes this path before the framework sees it.
-    content, kind = await request.app.state.lane.answer(ref, dict(request.scope["headers"]), request.receive)
-    return Response(content, media_type=kind)
+    # Described here, answered by the lane, which takes this path before the framework sees it.
+    response: Response = await request.app.state.lane.respond(request)
+    return response
 
 
 @router.post(
