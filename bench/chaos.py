@@ -39,10 +39,8 @@ class Outcome:
     figures: dict[str, Any] = field(default_factory=dict)
 
 
-def disturb(
-    folder: Path, *, kills: int, seed: int, seconds: float | None = None, database_url: str | None = None
-) -> Outcome:
-    """Kill until `kills` have died, or `seconds` have passed; then judge."""
+def disturb(folder: Path, *, kills: int, seed: int, database_url: str | None = None) -> Outcome:
+    """Kill so many times; then judge."""
     rng = random.Random(seed)
     url = {} if database_url is None else {"database_url": database_url}
     house = House(folder, checkpoint_seconds=0.3, **url)
@@ -53,7 +51,7 @@ def disturb(
         rows, expected = _prepare(crowd)
         for pause in (0.05, 0.1):
             crowd.begin(crowd.predict, rows, expected, pause)
-        submitted = _storm(house, crowd, rng, kills, begun + seconds if seconds else float("inf"))
+        submitted = _storm(house, crowd, rng, kills)
         storm = time.monotonic() - begun
         crowd.begin(crowd.stop.wait, 1.0)
         _calm(crowd)
@@ -93,10 +91,10 @@ def _prepare(crowd: Crowd) -> tuple[list[Any], dict[str, Any]]:
     return rows, answer.json()
 
 
-def _storm(house: House, crowd: Crowd, rng: random.Random, kills: int, until: float) -> int:
+def _storm(house: House, crowd: Crowd, rng: random.Random, kills: int) -> int:
     """Submit and kill; how many jobs were submitted."""
     submitted = 0
-    while house.kills.total() < kills and time.monotonic() < until:
+    while house.kills.total() < kills:
         if crowd.unfinished < _MOST_UNFINISHED:
             crowd.begin(crowd.submit, submitted, rng.randrange(2**31))
             submitted += 1

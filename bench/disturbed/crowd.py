@@ -173,22 +173,25 @@ class Crowd:
 
     def predict(self, rows: list[Any], expected: dict[str, Any], pause: float) -> None:
         """Ask for predictions all the time: each is right, or refused while somebody was dead."""
-        client = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
-        while not self.stop.wait(pause):
-            begun = time.monotonic()
-            try:
-                answer = client.post("/v1/models/base@1/predict", json={"instances": rows})
-            except httpx.TransportError as error:
-                since = begun - self.api_killed()
-                self.seen.longest["refused"] = max(self.seen.longest["refused"], since)
-                self.seen.count("predict refused")
-                if since > REFUSED_SECONDS or isinstance(error, httpx.TimeoutException):
-                    said = f"{type(error).__name__}, {since:.1f} s after the last kill"
-                    self.seen.wrong.append(f"a prediction was refused: {said}")
-                continue
-            if answer.status_code == 503:
-                self.seen.count("predict 503")
-            elif answer.status_code != 200 or answer.json() != expected:
-                self.seen.wrong.append(f"a prediction went wrong: {answer.status_code} {answer.text[:200]}")
-            else:
-                self.seen.count("predict 200")
+        with httpx.Client(base_url=self.url, timeout=20, trust_env=False) as client:
+            while not self.stop.wait(pause):
+                self._predict(client, rows, expected)
+
+    def _predict(self, client: httpx.Client, rows: list[Any], expected: dict[str, Any]) -> None:
+        begun = time.monotonic()
+        try:
+            answer = client.post("/v1/models/base@1/predict", json={"instances": rows})
+        except httpx.TransportError as error:
+            since = begun - self.api_killed()
+            self.seen.longest["refused"] = max(self.seen.longest["refused"], since)
+            self.seen.count("predict refused")
+            if since > REFUSED_SECONDS or isinstance(error, httpx.TimeoutException):
+                said = f"{type(error).__name__}, {since:.1f} s after the last kill"
+                self.seen.wrong.append(f"a prediction was refused: {said}")
+            return
+        if answer.status_code == 503:
+            self.seen.count("predict 503")
+        elif answer.status_code != 200 or answer.json() != expected:
+            self.seen.wrong.append(f"a prediction went wrong: {answer.status_code} {answer.text[:200]}")
+        else:
+            self.seen.count("predict 200")
