@@ -85,6 +85,8 @@ class Crowd:
         while True:
             try:
                 answer = httpx.request(method, self.url + path, timeout=60, trust_env=False, **options)
+            except httpx.TimeoutException:
+                self.seen.wrong.append(f"{method} {path} was taken and left without an answer")
             except httpx.TransportError:
                 self.seen.count("tried again")
             else:
