@@ -206,7 +206,8 @@ def row(load: Load, folder: Path, arguments: argparse.Namespace) -> str:
 
 
 def ratio(rates: dict[str, list[float]], peer: str) -> float:
-    return statistics.median(own / other for own, other in zip(rates["own"], rates[peer], strict=True))
+    pairs = zip(rates["own"], rates[peer], strict=True)
+    return statistics.median(own / other if other else float("inf") for own, other in pairs)
 
 
 if __name__ == "__main__":
