@@ -36,7 +36,7 @@ def compose(
         "layers": list(network.sizes(done.parameters)[1:-1]),
         "committee": {
             "members": material.held.members,
-            "softmax_share": None if done.share is None else 1 - done.share,
+            "softmax_share": None if done.share is None else round(1 - done.share, 3),
         },
         "rows": {"train": material.learned, "validation": len(labels)},
         "metrics_on": "out-of-fold" if material.out_of_fold else "validation",
