@@ -10,24 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from app.storage.folder import make_folder, remove_tree, reported, write_atomic
-from core import network
 from core.arrays import Array
-from core.network import Params
-
-FORMAT = 2
+from core.network import Dense, Params
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A candidate whose training is over: its members at their best, and what they score on held-out rows.
+    """A candidate whose training is over: its best parameters and what they score on the validation rows."""
 
-    stage: the place in the candidate's path that they are of.
-    """
-
-    members: tuple[Params, ...]
+    parameters: Params
     validation_loss: float
     epochs: int
-    stage: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,20 +67,16 @@ class Checkpoints:
 def _to_bytes(checkpoint: Checkpoint) -> bytes:
     arrays = {f"state/{name}": array for name, array in (checkpoint.state or {}).items()}
     for index, finished in enumerate(checkpoint.finished):
-        for member, parameters in enumerate(finished.members):
-            arrays[f"finished/{index}/{member}"] = network.flatten(parameters)
+        for depth, layer in enumerate(finished.parameters):
+            arrays[f"finished/{index}/{depth}/weight"] = layer.weight
+            arrays[f"finished/{index}/{depth}/bias"] = layer.bias
     meta = {
-        "format": FORMAT,
+        "format": 1,
         "sequence": checkpoint.sequence,
         "seconds": checkpoint.seconds,
         "training": checkpoint.state is not None,
         "finished": [
-            {
-                "loss": each.validation_loss.hex(),
-                "epochs": each.epochs,
-                "stage": each.stage,
-                "sizes": [list(network.sizes(parameters)) for parameters in each.members],
-            }
+            {"loss": each.validation_loss.hex(), "layers": len(each.parameters), "epochs": each.epochs}
             for each in checkpoint.finished
         ],
     }
@@ -100,20 +89,20 @@ def _to_bytes(checkpoint: Checkpoint) -> bytes:
 def _from_bytes(data: bytes) -> Checkpoint:
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         meta = json.loads(arrays["meta"].tobytes())
-        if meta["format"] != FORMAT:
-            raise ValueError("a checkpoint of another release: the job begins again")
         state = {
             name.removeprefix("state/"): arrays[name] for name in arrays.files if name.startswith("state/")
         }
         finished = tuple(
             Finished(
-                members=tuple(
-                    network.layers(arrays[f"finished/{index}/{member}"], sizes)
-                    for member, sizes in enumerate(each["sizes"])
+                parameters=tuple(
+                    Dense(
+                        weight=arrays[f"finished/{index}/{depth}/weight"],
+                        bias=arrays[f"finished/{index}/{depth}/bias"],
+                    )
+                    for depth in range(each["layers"])
                 ),
                 validation_loss=float.fromhex(each["loss"]),
                 epochs=each["epochs"],
-                stage=each["stage"],
             )
             for index, each in enumerate(meta["finished"])
         )
