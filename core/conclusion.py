@@ -22,7 +22,8 @@ class Conclusion:
 
     name: of the candidate, or of the second one where it is a mixture; share: the second one's part in the
     mixture, None if there is none; logits: (held-out rows, classes), to be divided by temperature; shift: the
-    part of the classes' log weights that was taken off the logits.
+    part of the classes' log weights that was taken off the logits; scores: the lowest cautious loss of each
+    candidate by itself.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Conclusion:
     temperature: float
     logits: Array
     cautious_loss: float
+    scores: Mapping[str, float]
     share: float | None = None
     shift: float = 0.0
 
@@ -51,13 +53,11 @@ def conclude(
     logits = {name: held_out_logits(members, held).astype(np.float64) for name, members in candidates.items()}
     offset = np.zeros(1) if class_weights is None else np.log(class_weights)
     shifts = (0.0,) if class_weights is None else SHIFTS
-    best = min(
-        (
-            (*_judged(z - shift * offset, held.labels), name, share, shift)
-            for (name, share, z), shift in product(_options(logits, mixture), shifts)
-        ),
-        key=lambda option: option[0],
-    )
+    options = [
+        (*_judged(z - shift * offset, held.labels), name, share, shift)
+        for (name, share, z), shift in product(_options(logits, mixture), shifts)
+    ]
+    best = min(options, key=lambda option: option[0])
     loss, temperature, z, name, share, shift = best
     if share is None:
         parameters = merging.merge(candidates[name])
@@ -72,6 +72,7 @@ def conclude(
         temperature=temperature,
         logits=z,
         cautious_loss=loss,
+        scores={each: min(o[0] for o in options if o[3:5] == (each, None)) for each in candidates},
         share=share,
         shift=shift,
     )

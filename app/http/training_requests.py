@@ -93,7 +93,7 @@ def _plan(
     )
     most = services.settings.max_parameters
     candidate = plan.CANDIDATES[algorithm][-1]
-    if (count := plan.parameters(plan.sizes(candidate, given, shape))) > most:
+    if (count := plan.parameters(plan.sizes(algorithm, given, shape))) > most:
         message = f"the network would have {count:,} weights, more than max_parameters, {most:,}"
         raise Invalid(Problem(message=message, location="hyperparameters.hidden_layer_sizes"))
     new = NewJob(
@@ -106,7 +106,7 @@ def _plan(
         promote=said.promote,
         metadata=said.metadata,
         max_runtime_seconds=said.max_runtime_seconds,
-        memory_bytes=_memory(services, candidate, given, shape),
+        memory_bytes=_memory(services, algorithm, given, shape),
         webhook=said.webhook,
         warnings=list(dataset.warnings),
     )
@@ -120,9 +120,9 @@ def _still_there(services: Services, new: NewJob) -> None:
         services.repository.card(*services.repository.resolve(new.warm_start))
 
 
-def _memory(services: Services, candidate: Algorithm, given: Mapping[str, Any], shape: plan.Shape) -> int:
+def _memory(services: Services, algorithm: Algorithm, given: Mapping[str, Any], shape: plan.Shape) -> int:
     """About what the job needs. Raises: Invalid, if the machine that trains has not so much in all."""
-    needed = plan.memory_bytes(candidate, given, shape)
+    needed = plan.memory_bytes(algorithm, given, shape)
     total = memory_total() if services.settings.dask_address is None else None
     if total is not None and needed > total:
         message = f"training needs about {gigabytes(needed)}, and this server has {gigabytes(total)} in all"
@@ -137,14 +137,16 @@ def _completed(
     name, version = services.repository.resolve(model)
     card = services.repository.card(name, version)
     fields = said.model_fields_set
-    inherited = {k: v for k, v in card["hyperparameters"].items() if k in Hyperparameters.model_fields}
-    if card["algorithm"] == "softmax_regression":
+    committee = _is_committee(card)
+    requested = card.get("requested", card)
+    inherited = {k: v for k, v in requested["hyperparameters"].items() if k in Hyperparameters.model_fields}
+    if not committee and card["algorithm"] == "softmax_regression":
         inherited.pop("hidden_layer_sizes", None)
     filled: dict[str, Any] = {
         "hyperparameters": Hyperparameters(**{**inherited, **said.hyperparameters.given()})
     }
     if "algorithm" not in fields:
-        filled["algorithm"] = card["algorithm"]
+        filled["algorithm"] = requested["algorithm"] if committee else card["algorithm"]
     if "warm_start" not in fields:
         filled["warm_start"] = f"{name}@{version}"
     return said.model_copy(update=filled), dataset or card["lineage"]["dataset"]
@@ -153,15 +155,26 @@ def _completed(
 def _like(
     card: Mapping[str, Any], said: TrainBody, given: dict[str, Any]
 ) -> tuple[Algorithm, dict[str, Any]]:
-    """Algorithm and layers of a warm start: those of its source. Raises: Invalid, if others were asked for."""
-    algorithm, layers = card["algorithm"], card["hyperparameters"]["hidden_layer_sizes"]
+    """Algorithm and layers of a warm start: those of its source. Raises: Invalid, if others were asked for.
+
+    From a committee another committee begins, with what was asked for, unless the layers that it has as one
+    network are said.
+    """
+    algorithm = card["algorithm"]
+    layers = card.get("layers", card["hyperparameters"]["hidden_layer_sizes"])
     if said.algorithm not in ("auto", algorithm):
         message = f"{said.warm_start} is a {algorithm}; a {said.algorithm} cannot go on from its weights"
         raise Invalid(Problem(message=message, location="warm_start"))
+    if _is_committee(card) and given.get("hidden_layer_sizes") != layers:
+        return said.algorithm, given
     if given.get("hidden_layer_sizes", layers) != layers:
         message = f"{said.warm_start} has hidden layers {layers}; other sizes cannot go on from its weights"
         raise Invalid(Problem(message=f'{message} ("warm_start": null begins afresh)', location="warm_start"))
-    return algorithm, {**given, "hidden_layer_sizes": layers} if layers else given
+    return algorithm, {**given, "hidden_layer_sizes": layers, "folds": 1} if layers else given
+
+
+def _is_committee(card: Mapping[str, Any]) -> bool:
+    return bool(card.get("committee", {}).get("members", 1) > 1)
 
 
 def _given(hyperparameters: Hyperparameters) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from app.errors import StorageFailed, Superseded, TrainingDiverged
-from app.jobs import Job, plan
+from app.jobs import Algorithm, Job, plan
 from app.jobs.times import timestamp, utc_now
 from app.training.card import compose
 from app.training.checkpoints import Finished
@@ -17,9 +17,10 @@ from app.training.journal import Effort, Journal, Paused
 from app.training.material import Material, prepare
 from app.training.promotion import Jury
 from app.training.workplace import Workplace
-from core import training
-from core.calibration import fit_temperature
-from core.network import Params, logits
+from core import committee, training
+from core.committee_state import CommitteeState
+from core.conclusion import conclude
+from core.network import Params
 from core.training import Diverged, TrainingSpec
 from core.warm_start import carry_over
 from core.work import row_work
@@ -60,18 +61,23 @@ class Run:
     def run(self) -> str:
         """Do the whole job."""
         opened = self.place.datasets.open(self.job.dataset)
-        material = prepare(opened, self.job.given, max_categories=self.place.settings.max_categories)
+        material = prepare(opened, self._given(), max_categories=self.place.settings.max_categories)
         names = plan.CANDIDATES[self.job.algorithm]
         journal = self._journal(names, material)
         for name in names[len(journal.finished) :]:
             self._train(name, material, journal)
-        losses = [each.validation_loss for each in journal.finished]
-        best = int(np.argmin(losses))
-        return self._publish(names[best], journal.finished[best].parameters, material, journal)
+        return self._publish(material, dict(zip(names, journal.finished, strict=True)))
 
-    def _journal(self, names: tuple[str, ...], material: Material) -> Journal:
-        rows, settings = len(material.train.labels), self.place.settings
-        layers = {name: plan.sizes(name, self.job.given, material.shape) for name in names}  # type: ignore[arg-type]
+    def _given(self) -> dict[str, Any]:
+        """What was said, and how many folds that came to when the job was accepted."""
+        shown = self.job.hyperparameters
+        return {"folds": shown["folds"], **self.job.given} if "folds" in shown else self.job.given
+
+    def _journal(self, names: tuple[Algorithm, ...], material: Material) -> Journal:
+        settings, held = self.place.settings, material.held
+        rows = sum(int(np.count_nonzero(held.fold != member)) for member in range(held.members))
+        layers = {name: plan.member_sizes(name, material.given, material.shape) for name in names}
+        paths = {name: plan.path(name, material.given, material.shape) for name in names}
         return Journal(
             jobs=self.place.jobs,
             checkpoints=self.place.checkpoints,
@@ -80,7 +86,7 @@ class Run:
             effort=Effort(
                 rows=rows,
                 per_epoch={name: float(rows * plan.parameters(layers[name])) for name in names},
-                max_epochs={name: self._spec(name, material).max_epochs for name in names},
+                max_epochs={name: sum(spec.max_epochs for spec in paths[name]) for name in names},
             ),
             clock=time.monotonic,
             checkpoint_seconds=settings.checkpoint_seconds,
@@ -90,64 +96,69 @@ class Run:
             start=self.place.checkpoints.newest(self.job.id),
         )
 
-    def _spec(self, name: str, material: Material) -> TrainingSpec:
-        return plan.spec(name, self.job.given, material.shape)  # type: ignore[arg-type]
-
-    def _train(self, name: str, material: Material, journal: Journal) -> None:
-        spec = self._spec(name, material)
+    def _train(self, name: Algorithm, material: Material, journal: Journal) -> None:
+        path = plan.path(name, material.given, material.shape)
         if journal.start.state is not None and len(journal.finished) == len(journal.start.finished):
-            state = training.from_arrays(spec, journal.start.state)
+            state = committee.from_arrays(path, journal.start.state)
         else:
-            state = self._begin(spec, material)
-        layers = (material.encoding.width, *spec.hidden_layer_sizes, len(material.classes))
-        steps = steps_per_yield(spec, layers, len(material.train.labels))
-        epochs = training.fit(spec, material.train, material.validation, state, steps_per_yield=steps)
-        for epoch in training.early_stopping(epochs, spec.patience, state=state):
-            journal.follow(name, epoch)
-            state = epoch.state
-        assert state.best is not None, "there are validation rows, so there is a best epoch"
+            state = self._begin(path[0], material)
+        layers = plan.member_sizes(name, material.given, material.shape)
+        steps = steps_per_yield(path[0], layers, len(material.held.fold))
+        for each in committee.fit(path, material.held, state, steps_per_yield=steps):
+            journal.follow(name, each)
+            state = each.state
+        assert state.best is not None, "there are held-out rows, so there is a best epoch"
         journal.close(
             Finished(
-                parameters=state.best.parameters,
+                members=state.best.members,
                 validation_loss=state.best.validation_loss,
                 epochs=state.epoch,
+                stage=state.best.stage,
             )
         )
 
-    def _begin(self, spec: TrainingSpec, material: Material) -> training.TrainingState:
-        features, classes = material.encoding.width, len(material.classes)
-        fresh = training.begin(spec, features, classes)
+    def _begin(self, spec: TrainingSpec, material: Material) -> CommitteeState:
+        ends = (material.encoding.width, len(material.classes))
+        starts = [self._start(spec, material, ends)] * material.held.members
+        return committee.begin(spec, ends, starts)
+
+    def _start(self, spec: TrainingSpec, material: Material, ends: tuple[int, int]) -> Params | None:
+        """The weights to go on from, where there is a warm start."""
         if self.job.warm_start is None:
-            return fresh
+            return None
         source = self.place.repository.load(*self.place.repository.resolve(self.job.warm_start))
         try:
-            carried = carry_over(
+            return carry_over(
                 source.parameters,
                 source.encoding,
                 material.encoding,
-                fresh=fresh.parameters,
+                fresh=training.begin(spec, *ends).parameters,
                 places=_places(source.classes, material.classes),
             )
         except ValueError:
             self.warnings.append(
                 f"{self.job.warm_start} has other layer sizes than this candidate, which began afresh"
             )
-            return fresh
-        return training.begin(spec, features, classes, parameters=carried)
+            return None
 
-    def _publish(self, name: str, parameters: Params, material: Material, journal: Journal) -> str:
-        """Judge the winner, publish it, move `production` if it should, and finish."""
-        z = logits(parameters, material.validation.x)
-        temperature = fit_temperature(z, material.validation.labels)
-        hyperparameters = plan.resolved(name, self.job.given, material.shape)  # type: ignore[arg-type]
+    def _publish(self, material: Material, candidates: dict[Algorithm, Finished]) -> str:
+        """Choose, mix and calibrate, publish what comes of it, move `production` if it should, and finish."""
+        done = conclude(
+            {name: each.members for name, each in candidates.items()},
+            material.held,
+            mixture=plan.mixes(self.job.algorithm, material.given),
+            class_weights=material.class_weights,
+        )
+        chosen: Algorithm = done.name  # type: ignore[assignment]
+        hyperparameters = plan.resolved(
+            chosen, material.given, material.shape, stage=candidates[chosen].stage
+        )
         model, metrics = compose(
             self.job,
-            name,
-            parameters,
+            done,
             material=material,
-            temperature=temperature,
             hyperparameters=hyperparameters,
-            candidates=dict(zip(plan.CANDIDATES[self.job.algorithm], journal.finished, strict=True)),
+            candidates=candidates,
             created_at=timestamp(utc_now()),
         )
         jury = Jury(self.place.repository, self.job, material=material, loss=metrics["log_loss"])

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from app.errors import TimedOut
 from app.jobs import EpochRecord, JobQueue, Progress
 from app.training.checkpoints import Checkpoint, Checkpoints, Finished
-from core import training
+from core import committee
 from core.arrays import Array
-from core.training import Epoch
+from core.committee import Round
 
 _WRITE_SECONDS = 0.25  # how often the database hears of a run, and so how soon a run hears of its cancelling
 
@@ -21,7 +21,7 @@ class Paused(Exception):
 class Effort:
     """The work that each candidate would be at most, in multiplications: rows × weights × epochs."""
 
-    rows: int  # of one epoch
+    rows: int  # of one epoch, of all members together
     per_epoch: Mapping[str, float]
     max_epochs: Mapping[str, int]
 
@@ -71,7 +71,7 @@ class Journal:
         """Training time since the job began, over all attempts that a checkpoint remembers."""
         return self.start.seconds + self.clock() - self._began
 
-    def follow(self, candidate: str, epoch: Epoch) -> None:
+    def follow(self, candidate: str, epoch: Round) -> None:
         """Take note of a step of the training loop.
 
         Raises: Superseded, Paused, TimedOut.
@@ -99,10 +99,10 @@ class Journal:
         self._pending.clear()
         return pause
 
-    def save(self, epoch: Epoch) -> None:
+    def save(self, epoch: Round) -> None:
         """Write a checkpoint; every epoch behind it is in the database by then."""
         self._saved = self.clock()
-        arrays = training.to_arrays(epoch.state)
+        arrays = committee.to_arrays(epoch.state)
         self.checkpoints.save(self.job_id, self.attempt, self._checkpoint(arrays))
 
     def close(self, finished: Finished) -> None:
@@ -114,7 +114,7 @@ class Journal:
     def _checkpoint(self, state: dict[str, Array] | None) -> Checkpoint:
         return Checkpoint(finished=self.finished, state=state, sequence=self.sequence, seconds=self.seconds)
 
-    def _record(self, candidate: str, epoch: Epoch) -> EpochRecord:
+    def _record(self, candidate: str, epoch: Round) -> EpochRecord:
         return EpochRecord(
             sequence=self.sequence,
             candidate=candidate,
@@ -126,7 +126,7 @@ class Journal:
             seconds=round(self.seconds, 6),
         )
 
-    def _measure(self, candidate: str, epoch: Epoch) -> Progress:
+    def _measure(self, candidate: str, epoch: Round) -> Progress:
         elapsed = max(self.clock() - self._began, 1e-9)
         epochs = epoch.number - 1 + epoch.fraction
         done = self.effort.done(len(self.finished), candidate, epochs)

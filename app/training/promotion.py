@@ -62,10 +62,20 @@ class Jury:
         if version not in self._known:
             try:
                 model = self._repository.load(self._job.model, version)
-                self._known[version] = log_loss(model, self._material)
+                self._known[version] = self._remembered(model) or log_loss(model, self._material)
             except (NeuronaError, ValueError, KeyError) as error:
                 self._known[version] = str(error)
         return self._known[version]
+
+    def _remembered(self, model: Model) -> float | None:
+        """What a committee scored on the rows of this job's dataset, each out of its fold.
+
+        It has learned from all of them by now, so that to judge it on them again would flatter it.
+        """
+        card = model.card
+        if card.get("metrics_on") != "out-of-fold" or card["lineage"]["dataset"] != self._job.dataset:
+            return None
+        return float(card["metrics"]["log_loss"])
 
 
 def log_loss(model: Model, material: Material) -> float:
@@ -76,9 +86,9 @@ def log_loss(model: Model, material: Material) -> float:
     x = encoding.transform(model.encoding, material.held_back)
     log_probabilities = log_softmax(logits(model.parameters, x) / model.temperature)
     places = [_place(model.classes, label) for label in material.classes]
-    if any(places[code] is None for code in np.unique(material.validation.labels)):
+    if any(places[code] is None for code in np.unique(material.held.labels)):
         return float("inf")
-    columns = np.array([-1 if place is None else place for place in places])[material.validation.labels]
+    columns = np.array([-1 if place is None else place for place in places])[material.held.labels]
     return float(-log_probabilities[np.arange(len(columns)), columns].mean(dtype=np.float64))
 
 

@@ -90,7 +90,9 @@ def test_a_dry_run_says_what_would_run_and_runs_nothing(client, iris_csv):
     assert (plan["rows"], len(plan["columns"]), len(plan["classes"])) == (150, 4, 3)
     assert plan["candidates"] == ["softmax_regression", "relu_network"]
     assert plan["memory_bytes"] > 0
-    assert plan["parameters"] == 4 * 128 + 128 + 128 * 3 + 3
+    chosen = plan["hyperparameters"]
+    units = chosen["folds"] * chosen["hidden_layer_sizes"][0] + 2 * 3  # every member, and softmax regression
+    assert plan["parameters"] == 4 * units + units + units * 3 + 3
     assert client.get("/v1/jobs").json()["items"] == []
 
 
@@ -142,6 +144,15 @@ def test_retrain_takes_everything_left_out_from_production(site, client):
         "iris@1",
     )
     assert job["hyperparameters"] == first["hyperparameters"]
+    assert site.work() == ["succeeded"]
+
+
+def test_retrain_of_a_committee_asks_for_what_was_asked_for(site, client):
+    first = site.train(query="label=species&folds=3&hidden_layer_sizes=5&max_epochs=4&algorithm=auto")
+    job = client.post("/v1/models/iris/retrain").json()
+    assert (job["warm_start"], job["algorithm"]) == ("iris@1", "auto")
+    assert (job["hyperparameters"]["folds"], job["hyperparameters"]["hidden_layer_sizes"]) == (3, [5])
+    assert first["algorithm"] == "auto"
     assert site.work() == ["succeeded"]
 
 

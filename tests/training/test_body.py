@@ -1,10 +1,12 @@
 """A job's body ends in a published version, and what disturbs it changes no bit of that."""
 
+import numpy as np
 import pytest
 
 from app.jobs.ending import Ending
 from app.training import journal
 from app.training.promotion import Jury
+from core import conclusion
 
 SOFTMAX = {"algorithm": "softmax_regression"}
 
@@ -28,16 +30,79 @@ def test_a_job_ends_in_a_version_in_production_with_a_card(bench):
     assert card["metrics"]["log_loss"] == pytest.approx(min(job.metrics["log_loss"], 9))
 
 
-def test_auto_publishes_the_candidate_with_the_lower_validation_log_loss(bench):
+def test_auto_publishes_the_candidate_with_the_lower_calibrated_loss(bench):
     job = bench.train()
     card = bench.place.repository.card("iris", 1)
-    best = min(card["candidates"], key=lambda each: each["validation_log_loss"])
+    best = min(card["candidates"], key=lambda each: each["calibrated_loss"])
     assert card["algorithm"] == best["algorithm"]
     by_candidate = {}
     for each in bench.store.history(job.id):
         by_candidate.setdefault(each.candidate, []).append(each.validation_loss)
     for each in card["candidates"]:
-        assert each["validation_log_loss"] == min(by_candidate[each["algorithm"]])
+        assert each["validation_log_loss"] in by_candidate[each["algorithm"]]
+
+
+def test_a_committee_is_judged_on_every_row_and_published_as_one_network(bench):
+    job = bench.train(given={"max_epochs": 5, "folds": 3}, algorithm="relu_network")
+    card = bench.place.repository.card("iris", 1)
+    assert (card["metrics_on"], card["rows"]) == ("out-of-fold", {"train": 150, "validation": 150})
+    assert sum(map(sum, card["metrics"]["confusion_matrix"])) == 150
+    member = card["hyperparameters"]["hidden_layer_sizes"][0]
+    assert (card["layers"], card["committee"]["members"]) == ([3 * member], 3)
+    assert bench.place.repository.load("iris", 1).sizes == (4, 3 * member, 3)
+    assert job.metrics["validation_rows"] == 150
+    assert [each.epoch for each in bench.store.history(job.id)] == [1, 2, 3, 4, 5]
+
+
+def test_a_mixture_is_published_as_a_network_that_holds_both(bench, monkeypatch):
+    monkeypatch.setattr(conclusion, "_options", lambda logits, mixture: _only_mixtures(logits))
+    bench.train(given={"max_epochs": 5, "folds": 3})
+    card = bench.place.repository.card("iris", 1)
+    member = card["hyperparameters"]["hidden_layer_sizes"][0]
+    assert card["layers"] == [3 * member + 2 * 3]
+    assert 0 < card["committee"]["softmax_share"] < 1
+    assert bench.place.repository.load("iris", 1).sizes == (4, 3 * member + 6, 3)
+
+
+def _only_mixtures(logits):
+    (linear_name, linear), (deep_name, deep) = logits.items()
+    yield linear_name, None, np.zeros_like(linear)
+    yield deep_name, None, np.zeros_like(deep)
+    yield deep_name, 0.5, 0.5 * linear + 0.5 * deep
+
+
+def test_the_card_tells_calibration_before_and_after_temperature(bench):
+    bench.train(given={"max_epochs": 5, "folds": 3, "class_weight": "balanced"})
+    told = bench.place.repository.card("iris", 1)["calibration"]
+    assert told["after"]["log_loss"] <= told["before"]["log_loss"] + 1e-2
+    for moment in ("before", "after"):
+        assert sum(each["rows"] for each in told[moment]["reliability"]) == 150
+        assert 0 <= told[moment]["ece"] <= 1
+
+
+def test_a_committee_killed_anywhere_ends_in_the_same_bits(make_bench, monkeypatch):
+    given = {"max_epochs": 6, "folds": 3}
+    undisturbed, disturbed = make_bench(), make_bench(checkpoint_seconds=1e-9)
+    job = undisturbed.train(given=given)
+    monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
+    second = disturbed.submit(given=given)
+    real, writes, total = disturbed.place.jobs.record, 0, len(undisturbed.history(job))
+
+    def record(*arguments):
+        nonlocal writes
+        writes += 1
+        if writes in (3, total // 2, total - 2):
+            raise Killed
+        return real(*arguments)
+
+    monkeypatch.setattr(disturbed.place.jobs, "record", record)
+    for _ in range(3):
+        with pytest.raises(Killed):
+            disturbed.run()
+        disturbed.place.jobs.requeue_running()
+    assert disturbed.run() == "succeeded"
+    assert disturbed.weights(1) == undisturbed.weights(1)
+    assert disturbed.history(second) == undisturbed.history(job)
 
 
 def test_history_numbers_epochs_without_gap_over_both_candidates(bench):
@@ -180,11 +245,22 @@ def test_checkpoints_are_gone_once_the_job_has_ended(make_bench):
 
 
 def test_a_warm_start_on_the_same_data_begins_where_its_source_ended(bench):
-    bench.train(**SOFTMAX, given={"max_epochs": 60})
-    second = bench.train(**SOFTMAX, given={"max_epochs": 1}, warm_start="iris@1")
-    cold = bench.train(**SOFTMAX, given={"max_epochs": 1})
+    given = {"optimizer": "adam"}
+    bench.train(**SOFTMAX, given={**given, "max_epochs": 60})
+    second = bench.train(**SOFTMAX, given={**given, "max_epochs": 1}, warm_start="iris@1")
+    cold = bench.train(**SOFTMAX, given={**given, "max_epochs": 1})
     losses = {job.id: bench.store.history(job.id)[0].train_loss for job in (second, cold)}
     assert losses[second.id] < 0.5 * losses[cold.id]
+
+
+def test_a_warm_start_of_a_network_goes_on_as_the_one_that_its_committee_became(bench):
+    bench.train(algorithm="relu_network", given={"max_epochs": 20, "folds": 3})
+    layers = bench.place.repository.card("iris", 1)["layers"]
+    job = bench.train(
+        algorithm="relu_network", given={"max_epochs": 1, "hidden_layer_sizes": layers}, warm_start="iris@1"
+    )
+    assert not any("other layer sizes" in warning for warning in job.warnings)
+    assert job.metrics["accuracy"] > 0.7
 
 
 def test_a_warm_start_from_other_layers_begins_afresh_and_says_so(bench):

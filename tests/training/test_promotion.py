@@ -27,6 +27,16 @@ def test_a_better_version_is_promoted(bench):
     assert production(bench) == 2
 
 
+def test_a_committee_in_production_is_judged_by_what_it_had_not_seen(bench):
+    """Its rows are all known to it by now: judged on them again, it would look better than it is."""
+    first = bench.train(**SOFTMAX, given={})
+    card = bench.place.repository.card("iris", 1)
+    job = bench.train(**SOFTMAX, given={})
+    assert job.metrics["log_loss"] == first.metrics["log_loss"] == card["metrics"]["log_loss"]
+    assert job.promoted is False
+    assert any(f"{card['metrics']['log_loss']:.4g} of version 1" in warning for warning in job.warnings)
+
+
 def test_always_and_never_mean_what_they_say(bench):
     bench.train(**SOFTMAX, given=LONG)
     assert bench.train(**SOFTMAX, given=SHORT, promote="always").promoted is True
