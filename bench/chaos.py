@@ -117,7 +117,7 @@ def _calm(crowd: Crowd) -> None:
 
 def _swept(house: House) -> None:
     """Give the trainer its time to remove what ended jobs have left; the verdict finds what is still there."""
-    root, until = house.place.data / "checkpoints", time.monotonic() + 30
+    root, until = house.place.data / "checkpoints", time.monotonic() + 60
     while root.is_dir() and any(root.iterdir()) and time.monotonic() < until:
         time.sleep(0.2)
 

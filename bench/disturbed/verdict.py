@@ -8,10 +8,11 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from app.bootstrap import build_workplace
-from app.jobs import Job, JobStore, NewJob
+from app.jobs import Job, JobQueue, JobStore, NewJob
 from app.settings import Settings
 from app.storage.folder import LEFTOVERS
 from app.training.body import run_job
+from app.training.leftovers import sweep_checkpoints
 from app.training.workplace import Workplace
 from disturbed.crowd import FINAL, Seen
 
@@ -120,7 +121,11 @@ def _about_repository(place: Workplace, jobs: dict[str, Job]) -> list[str]:
 
 
 def _left_over(settings: Settings, store: JobStore) -> list[str]:
-    root = settings.data / "checkpoints"
+    """What is there still once the trainer's sweep, due every ten seconds, has come by: a worker that was late with a
+    checkpoint may have written it just before the end."""
+    root, queue = settings.data / "checkpoints", JobQueue(settings.database)
+    sweep_checkpoints(root, queue)
+    queue.close()
     final = {job.id for job in _all(store) if job.finished}
     kept = [path.name for path in root.iterdir() if path.name in final] if root.is_dir() else []
     wrong = [f"{name}: its checkpoints are still there" for name in kept]
