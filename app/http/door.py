@@ -84,9 +84,10 @@ class Door:
         self, scope: Scope, receive: Receive, send: Send, *, error: Exception, began: float, route: str
     ) -> None:
         request = Request(scope, receive)
-        known = isinstance(error, NeuronaError)
-        answer = respond(request, error) if isinstance(error, NeuronaError) else unexpected(request)
-        if not known:
+        if isinstance(error, NeuronaError):
+            answer = respond(request, error)
+        else:
+            answer = unexpected(request)
             log.error("%s %s broke (%s)", scope["method"], scope["path"], scope["request_id"], exc_info=error)
         answer.headers["X-Request-ID"] = scope["request_id"]
         await answer(scope, receive, send)

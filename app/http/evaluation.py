@@ -6,7 +6,7 @@ import numpy as np
 
 from app.datasets.store import Dataset, DatasetStore
 from app.errors import Invalid, Problem
-from app.repository.model import Model
+from app.repository.model import Model, class_places
 from app.serving import predictor
 from core.losses import log_softmax
 from core.metrics import evaluate as judge
@@ -15,13 +15,14 @@ from core.network import logits
 
 def evaluate(model: Model, datasets: DatasetStore, dataset: Dataset) -> dict[str, Any]:
     """The card's metrics on a stored dataset. Raises: Invalid, for labels or columns that the model lacks."""
-    known = {(type(label), label): place for place, label in enumerate(model.classes)}
-    unknown = [each.label for each in dataset.classes if (type(each.label), each.label) not in known]
+    labels = [each.label for each in dataset.classes]
+    found = class_places(model.classes, labels)
+    unknown = [label for label, place in zip(labels, found, strict=True) if place is None]
     if unknown:
         classes = ", ".join(repr(label) for label in model.classes[:10])
         message = f"the model has no class {unknown[0]!r}; it has {classes}"
         raise Invalid(Problem(message=message, location="labels"))
-    places = np.array([known[(type(each.label), each.label)] for each in dataset.classes])
+    places = np.array(found)
     opened = datasets.open(dataset.id)
     z = logits(model.parameters, predictor.encode(model, opened.columns()))
     metrics = judge(log_softmax(z / model.temperature), places[opened.labels])

@@ -1,9 +1,9 @@
 """The prediction lane: the paths that must be fast, answered before the framework sees them.
 
-FastAPI's routing, dependencies and response classes cost more than a small prediction itself (docs/performance.md
-has the figures). The lane does what the routes of the same paths describe on the OpenAPI page, with the same errors;
-keys, request ids and metrics it shares with all others through the door in front of it. Everything else goes on to
-the framework.
+FastAPI's routing, dependencies and response classes stand between a small prediction and its answer (bench/serving.py
+measures it beside a bare server). The lane does what the routes of the same paths describe on the OpenAPI page, with
+the same errors; keys, request ids and metrics it shares with all others through the door in front of it. Everything
+else goes on to the framework.
 """
 
 from collections.abc import Mapping
@@ -23,9 +23,7 @@ from app.settings import Settings
 
 _MODELS, _PREDICT = "/v1/models/", "/predict"
 _TENSORS, _INFER = "/v2/models/", "/infer"
-_LARGE_BODY = (
-    32 * 1024 * 1024
-)  # a larger one is computed in a thread, so that the others need not wait for it
+_LARGE_BODY = 32 * 1024 * 1024  # a larger one is computed in a thread: the others need not wait for it
 
 
 class Call(NamedTuple):

@@ -53,12 +53,7 @@ def content_type(request: Request) -> tuple[str, dict[bytes, bytes]]:
 
 def content_encoding(request: Request) -> str | None:
     """`gzip` or None. Raises: UnsupportedType."""
-    return encoding_named(request.headers.get("content-encoding", ""))
-
-
-def encoding_named(header: str) -> str | None:
-    """The same, of the header's value."""
-    value = header.strip().lower()
+    value = request.headers.get("content-encoding", "").strip().lower()
     if value in ("", "identity"):
         return None
     if value in ("gzip", "x-gzip"):
@@ -76,7 +71,7 @@ class FormFile:
         self.media_type = ""
         self._headers: dict[bytes, bytes] = {}
         self._field = self._value = b""
-        self._wanted = self._seen = self._done = False
+        self._seen = self._done = False
         self._ready: list[bytes] = []
         self._parser = MultipartParser(
             boundary,

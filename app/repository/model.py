@@ -1,6 +1,6 @@
 """A trained model in memory: everything that a prediction needs, as one value."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,12 @@ class Model:
         weights = sum(layer.weight.nbytes + layer.bias.nbytes for layer in self.parameters)
         vectors = [column for column in self.encoding.columns if isinstance(column, VectorColumn)]
         return weights + sum(v.mean.nbytes + v.scale.nbytes for v in vectors) + _estimate(self.card)
+
+
+def class_places(classes: Sequence[Class], wanted: Iterable[Class]) -> list[int | None]:
+    """For each class wanted, its place among `classes`, or None; True and 1 are different classes."""
+    known = {(type(each), each): place for place, each in enumerate(classes)}
+    return [known.get((type(each), each)) for each in wanted]
 
 
 def _estimate(value: object) -> int:

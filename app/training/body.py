@@ -3,13 +3,13 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from app.errors import StorageFailed, Superseded, TrainingDiverged
-from app.jobs import Job, plan
+from app.jobs import Algorithm, Job, plan
 from app.jobs.times import timestamp, utc_now
+from app.repository.model import class_places
 from app.training.card import compose
 from app.training.checkpoints import Finished
 from app.training.failure import failure_of
@@ -69,9 +69,9 @@ class Run:
         best = int(np.argmin(losses))
         return self._publish(names[best], journal.finished[best].parameters, material, journal)
 
-    def _journal(self, names: tuple[str, ...], material: Material) -> Journal:
+    def _journal(self, names: tuple[Algorithm, ...], material: Material) -> Journal:
         rows, settings = len(material.train.labels), self.place.settings
-        layers = {name: plan.sizes(name, self.job.given, material.shape) for name in names}  # type: ignore[arg-type]
+        layers = {name: plan.sizes(name, self.job.given, material.shape) for name in names}
         return Journal(
             jobs=self.place.jobs,
             checkpoints=self.place.checkpoints,
@@ -90,10 +90,10 @@ class Run:
             start=self.place.checkpoints.newest(self.job.id),
         )
 
-    def _spec(self, name: str, material: Material) -> TrainingSpec:
-        return plan.spec(name, self.job.given, material.shape)  # type: ignore[arg-type]
+    def _spec(self, name: Algorithm, material: Material) -> TrainingSpec:
+        return plan.spec(name, self.job.given, material.shape)
 
-    def _train(self, name: str, material: Material, journal: Journal) -> None:
+    def _train(self, name: Algorithm, material: Material, journal: Journal) -> None:
         spec = self._spec(name, material)
         if journal.start.state is not None and len(journal.finished) == len(journal.start.finished):
             state = training.from_arrays(spec, journal.start.state)
@@ -126,7 +126,7 @@ class Run:
                 source.encoding,
                 material.encoding,
                 fresh=fresh.parameters,
-                places=_places(source.classes, material.classes),
+                places=class_places(source.classes, material.classes),
             )
         except ValueError:
             self.warnings.append(
@@ -135,11 +135,11 @@ class Run:
             return fresh
         return training.begin(spec, features, classes, parameters=carried)
 
-    def _publish(self, name: str, parameters: Params, material: Material, journal: Journal) -> str:
+    def _publish(self, name: Algorithm, parameters: Params, material: Material, journal: Journal) -> str:
         """Judge the winner, publish it, move `production` if it should, and finish."""
         z = logits(parameters, material.validation.x)
         temperature = fit_temperature(z, material.validation.labels)
-        hyperparameters = plan.resolved(name, self.job.given, material.shape)  # type: ignore[arg-type]
+        hyperparameters = plan.resolved(name, self.job.given, material.shape)
         model, metrics = compose(
             self.job,
             name,
@@ -176,12 +176,6 @@ def steps_per_yield(spec: TrainingSpec, layers: Sequence[int], rows: int) -> int
     batch = min(spec.batch_size or rows, rows)
     step = batch * row_work(layers) + _UPDATE_WORK * plan.parameters(layers) + _STEP_WORK
     return max(1, int(_YIELD_WORK / step))
-
-
-def _places(old: tuple[Any, ...], new: tuple[Any, ...]) -> list[int | None]:
-    """For each new class, its place among the old ones; True and 1 are different labels."""
-    known = {(type(label), label): place for place, label in enumerate(old)}
-    return [known.get((type(label), label)) for label in new]
 
 
 def _fail(place: Workplace, job_id: str, attempt: int, error: Exception) -> str:

@@ -6,8 +6,7 @@ import numpy as np
 
 from app.errors import NeuronaError
 from app.jobs import Job
-from app.jobs.plan import Label
-from app.repository.model import Model
+from app.repository.model import Model, class_places
 from app.repository.repository import Repository
 from app.training.material import Material
 from core import encoding
@@ -75,15 +74,8 @@ def log_loss(model: Model, material: Material) -> float:
     """
     x = encoding.transform(model.encoding, material.held_back)
     log_probabilities = log_softmax(logits(model.parameters, x) / model.temperature)
-    places = [_place(model.classes, label) for label in material.classes]
+    places = class_places(model.classes, material.classes)
     if any(places[code] is None for code in np.unique(material.validation.labels)):
         return float("inf")
     columns = np.array([-1 if place is None else place for place in places])[material.validation.labels]
     return float(-log_probabilities[np.arange(len(columns)), columns].mean(dtype=np.float64))
-
-
-def _place(classes: tuple[Label, ...], label: Label) -> int | None:
-    for place, known in enumerate(classes):
-        if known == label and type(known) is type(label):
-            return place
-    return None
