@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(16 * 1024 * MIB, ge=1, description="largest dataset body, as sent")
     max_dataset_bytes: int = Field(32 * 1024 * MIB, ge=1, description="largest dataset, decompressed")
     max_json_bytes: int = Field(64 * MIB, ge=1, description="largest JSON body, decompressed")
+    max_json_depth: int = Field(
+        100, ge=4, description="deepest nesting of JSON data, or of a request to train"
+    )
     max_predict_bytes: int = Field(64 * MIB, ge=1, description="largest prediction body, decompressed")
     max_predict_rows: int = Field(100_000, ge=1, description="most rows in one prediction")
     max_explain_rows: int = Field(1_000, ge=1, description="most rows in one explained prediction")

@@ -27,6 +27,15 @@ class JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
+class TextLines(logging.Formatter):
+    """A record for people. What a caller sent begins no line of its own, and moves no cursor."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging calls it so
+        """The line, without its end; a traceback comes below it."""
+        line = super().formatMessage(record)
+        return line if line.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
 def log_config(settings: Settings) -> dict[str, Any]:
     """The `logging.config` dictionary of every process."""
     name = settings.log_level.upper()
@@ -42,7 +51,8 @@ def log_config(settings: Settings) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {
             "text": {
-                "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+                "()": "app.telemetry.TextLines",
+                "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s",
                 "datefmt": "%Y-%m-%dT%H:%M:%S%z",
             },
             "json": {"()": "app.telemetry.JsonLines"},

@@ -8,11 +8,12 @@ from app.settings import MIB, Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bytes, columns and classes that one dataset may have; every name is that of its setting."""
+    """Bytes, depth, columns and classes that one dataset may have; every name is that of its setting."""
 
     max_upload_bytes: int = 16 * 1024 * MIB
     max_dataset_bytes: int = 32 * 1024 * MIB
     max_json_bytes: int = 64 * MIB
+    max_json_depth: int = 100
     max_columns: int = 100_000
     max_classes: int = 10_000
 

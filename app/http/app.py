@@ -111,7 +111,7 @@ def create_app(services: Services) -> Application:
         metrics_open=settings.metrics_open,
     )
     errors.install(app)
-    describe(app)
+    describe(app, open_here=not services.keys.roles)
     for room in (predictions, inference, training, jobs, datasets, models, server, pages):
         app.include_router(room.router)
     return app

@@ -9,9 +9,11 @@ from typing import Any
 import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from app import errors
 
@@ -81,10 +83,20 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.NOT_FOUND and detail == phrase:
         detail = f"There is nothing at {request.url.path}; GET /docs shows what there is."
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = _methods(request)
         detail = f"{request.method} is not a method of {request.url.path}; it takes {allowed}."
+        error.headers = {**(error.headers or {}), "Allow": allowed}
     code = phrase.lower().replace(" ", "_").replace("-", "_")
     return _answer(request, error.status_code, detail, code=code, headers=error.headers or {})
+
+
+def _methods(request: Request) -> str:
+    """All methods of a path; the framework names those of the first route that has it."""
+    found: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= set(route.methods or ())
+    return ", ".join(sorted(found))
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:  # noqa: ARG001 - uvicorn logs it, traceback and all

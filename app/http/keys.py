@@ -34,6 +34,7 @@ class Role(IntEnum):
 
 # The first line that fits a request says which role it needs. A test holds this against every route.
 _NEEDED: Sequence[tuple[str, str, Role]] = (
+    (r".*", r".*[\x00-\x1f\x7f].*", Role.ADMIN),  # no path of ours; the framework reads "/x\n" as "/x"
     (r"GET|HEAD", r"/|/docs|/openapi\.json|/static/.*|/v2/health/(live|ready)", Role.NOBODY),
     (r"DELETE|PUT", r"/.*", Role.ADMIN),
     (r"POST", r"/v1/models/[^/]+/rollback|/v2/repository/models/[^/]+/(load|unload)", Role.ADMIN),
@@ -41,7 +42,7 @@ _NEEDED: Sequence[tuple[str, str, Role]] = (
     (r"GET|HEAD", r"/metrics|/v1/info|/v1/models.*|/v2.*", Role.PREDICT),
     (r".*", r"/.*", Role.TRAIN),
 )
-_PATTERNS = [(re.compile(method), re.compile(path), role) for method, path, role in _NEEDED]
+_PATTERNS = [(re.compile(method), re.compile(path, re.DOTALL), role) for method, path, role in _NEEDED]
 
 
 def role_needed(method: str, path: str) -> Role:

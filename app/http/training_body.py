@@ -11,7 +11,7 @@ from starlette.requests import Request
 from app.datasets.store import Dataset
 from app.errors import Invalid, Problem, Unreadable
 from app.http import uploads
-from app.http.bodies import read_body
+from app.http.bodies import read_json
 from app.http.errors import invalid
 from app.http.services import Services
 from app.jobs import Algorithm, Hyperparameters, Promote
@@ -60,10 +60,9 @@ async def read(request: Request, services: Services) -> tuple[TrainBody, str | N
     if media_type not in ("", "application/json"):
         dataset = await _store(request, services)
         return _body(fields), dataset.id
-    raw = await read_body(request, limit=services.settings.max_json_bytes, setting="max_json_bytes")
+    raw, value = await read_json(request, services.settings)
     if media_type == "" and raw:
         raise Unreadable(what="The body", reason="it has no Content-Type")
-    value = _json(raw)
     if "instances" in value:
         dataset = await _store_json(raw, request, services)
         return _body(fields), dataset.id
@@ -82,6 +81,7 @@ async def _store(request: Request, services: Services) -> Dataset:
         label=query.get("label"),
         name=query.get("name"),
         categorical=names_in(query.get("categorical")),
+        idle_seconds=services.settings.idle_seconds,
     )
     return dataset
 
@@ -101,16 +101,6 @@ def names_in(text: str | None) -> tuple[str, ...]:
     return tuple(name for name in (text or "").split(",") if name)
 
 
-def _json(raw: bytes) -> dict[str, Any]:
-    try:
-        value = orjson.loads(raw or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise Unreadable(what="The JSON body", reason=str(error)) from error
-    if not isinstance(value, dict):
-        raise Invalid(Problem(message="the body is a JSON object", location="body"))
-    return value
-
-
 def _body(fields: Mapping[str, Any]) -> TrainBody:
     try:
         return TrainBody.model_validate(fields)
@@ -119,22 +109,26 @@ def _body(fields: Mapping[str, Any]) -> TrainBody:
 
 
 def _merged(query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-    hyperparameters = {**query.get("hyperparameters", {}), **(body.get("hyperparameters") or {})}
-    return {**query, **body, "hyperparameters": hyperparameters} if hyperparameters else {**query, **body}
+    """The body's fields before the URL's, and so within `hyperparameters`, if both have them as they should be."""
+    ours, theirs = query.get("hyperparameters", {}), body.get("hyperparameters", {})
+    if not (ours and isinstance(ours, dict) and isinstance(theirs, dict)):
+        return {**query, **body}
+    return {**query, **body, "hyperparameters": {**ours, **theirs}}
 
 
 def _query_fields(request: Request) -> dict[str, Any]:
     fields: dict[str, Any] = {}
+    hyperparameters: dict[str, Any] = {}
     for name, text in request.query_params.items():
         if name in _UPLOAD_FIELDS:
             continue
         if name in Hyperparameters.model_fields:
-            fields.setdefault("hyperparameters", {})[name] = _value(name, text)
+            hyperparameters[name] = _value(name, text)
         elif name in TrainBody.model_fields and name != "data":
             fields[name] = _value(name, text)
         else:
             raise Invalid(Problem(message=f"there is no field {name!r}", location=f"query.{name}"))
-    return fields
+    return _merged({"hyperparameters": hyperparameters}, fields) if hyperparameters else fields
 
 
 def _value(name: str, text: str) -> Any:

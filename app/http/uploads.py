@@ -7,11 +7,12 @@ import anyio.from_thread
 import anyio.to_thread
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from app.datasets.store import Dataset, DatasetStore
 from app.datasets.types import media_type_of
 from app.errors import Invalid, Problem, Unreadable, UnsupportedType
+from app.http.bodies import closed, next_message
 
 _FORM = "multipart/form-data"
 
@@ -23,14 +24,15 @@ async def ingest(
     label: str | None,
     name: str | None,
     categorical: Collection[str],
+    idle_seconds: float,
 ) -> tuple[Dataset, bool]:
     """Store the request's body as a dataset; the dataset, and whether it is new.
 
-    Raises: Unreadable, Invalid, TooLarge, UnsupportedType, StorageFailed.
+    Raises: Unreadable, Invalid, TooLarge, TooSlow, UnsupportedType, StorageFailed.
     """
     media_type, options = content_type(request)
     encoding = content_encoding(request)
-    chunks: AsyncIterator[bytes] = _body(request)
+    chunks: AsyncIterator[bytes] = _body(request, idle_seconds)
     if media_type == _FORM:
         part = FormFile(options.get(b"boundary", b""))
         chunks = await part.open(chunks)
@@ -149,13 +151,15 @@ class FormFile:
         self._done = True
 
 
-async def _body(request: Request) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in request.stream():
-            if chunk:
-                yield chunk
-    except ClientDisconnect as error:
-        raise Unreadable(what="The body", reason="the connection closed before its end") from error
+async def _body(request: Request, idle_seconds: float) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await next_message(request.receive, idle_seconds)
+        if message["type"] == "http.disconnect":
+            raise closed()
+        if chunk := message.get("body", b""):
+            yield chunk
+        more = message.get("more_body", False)
 
 
 def _pulled(chunks: AsyncIterator[bytes]) -> Iterator[bytes]:

@@ -17,9 +17,9 @@ def fields(value: object, place: str) -> Fields:
         raise wrong(f"{place}: expected an object, got {describe(value)}")
     if len(value) > _MOST_FIELDS:
         raise wrong(f"{place}: expected an object of at most {_MOST_FIELDS} fields, got {len(value)}")
-    found = {
-        key: value[key] for key in value
-    }  # not items(), which would make Python objects of all that is in it
+    # Not items(), which would make Python objects of all that is in it; a key with a NUL, which is none of the
+    # protocol's, the parser names but does not find.
+    found = {key: None if "\0" in key else value[key] for key in value}
     if len(found) != len(value):
         raise twice(list(value), place)
     return found

@@ -2,9 +2,13 @@
 
 from typing import Annotated, cast
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Path, Query, Request
 
 from app.http.services import Services
+
+_NAME = "[a-z0-9][a-z0-9._-]{0,63}"
+_ALIAS = "([a-z]|[0-9]+[a-z._-])[a-z0-9._-]{0,62}"
+_NUMBER = "[1-9][0-9]{0,17}"
 
 
 def services(request: Request) -> Services:
@@ -15,3 +19,41 @@ def services(request: Request) -> Services:
 Rooms = Annotated[Services, Depends(services)]
 Limit = Annotated[int, Query(ge=1, le=500, description="most items on a page")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
+
+# Patterns are for readers of the OpenAPI document; the rooms check names themselves, and say what is wrong.
+Name = Annotated[
+    str,
+    Path(description="a model's name", examples=["iris"], json_schema_extra={"pattern": f"^{_NAME}$"}),
+]
+Ref = Annotated[
+    str,
+    Path(
+        description="`name`, `name@7` or `name@alias`; a bare name means production",
+        examples=["iris", "iris@1"],
+        json_schema_extra={"pattern": f"^{_NAME}(@({_NUMBER}|{_ALIAS}))?$"},
+    ),
+]
+Alias = Annotated[
+    str,
+    Path(
+        description="an alias's name, not all digits; bare names mean `production`",
+        examples=["staging"],
+        json_schema_extra={"pattern": f"^{_ALIAS}$", "maxLength": 64},
+    ),
+]
+DatasetId = Annotated[
+    str,
+    Path(
+        description="a dataset's id",
+        examples=["ds_7711e08ff4e76d4c"],
+        json_schema_extra={"pattern": "^ds_[0-9a-f]{16}$"},
+    ),
+]
+JobId = Annotated[
+    str,
+    Path(
+        description="a job's id",
+        examples=["job_ee6c6c73c82dbe91"],
+        json_schema_extra={"pattern": "^job_[0-9a-f]{16}$"},
+    ),
+]

@@ -2,11 +2,28 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 _INSTANCES = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]
-_CSV = "sepal_length,sepal_width,petal_length,petal_width,species\n5.1,3.5,1.4,0.2,setosa\n"
+_LABELLED = {
+    "instances": [[5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3], [5.9, 3.0, 5.1, 1.8]],
+    "labels": ["setosa", "setosa", "virginica", "virginica"],
+}
+_HEADER = "sepal_length,sepal_width,petal_length,petal_width"
+_CSV = (
+    f"{_HEADER},species\n5.1,3.5,1.4,0.2,setosa\n4.9,3.0,1.4,0.2,setosa\n"
+    "6.7,3.0,5.2,2.3,virginica\n5.9,3.0,5.1,1.8,virginica\n"
+)
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+
+class ProblemPlace(BaseModel):
+    """One thing that is wrong, and where; rows count from 0."""
+
+    message: str
+    location: str | None = None
+    row: int | None = None
+    column: str | None = None
 
 
 class ProblemAnswer(BaseModel):
@@ -17,7 +34,7 @@ class ProblemAnswer(BaseModel):
     status: int
     detail: str
     code: str
-    errors: list[dict[str, Any]] | None = None
+    errors: list[ProblemPlace] = Field(default=[], description="only where there are places to name")
     request_id: str
     model_config = ConfigDict(
         json_schema_extra={
@@ -70,8 +87,11 @@ def problem(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Errors that a route may answer with."""
     texts = {
         400: "Unreadable",
+        401: "No key, or an unknown one",
+        403: "A key whose role is too low",
         404: "Not found",
         406: "No such answer type",
+        408: "Too slow: the body stopped coming",
         409: "Conflict",
         413: "Too large",
         415: "Type not read here",
@@ -83,9 +103,14 @@ def problem(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": texts[status], "content": content} for status in statuses}
 
 
+def answer(description: str, example: Any) -> dict[str, Any]:
+    """A good answer whose schema comes from the route: what it is, and one as an example."""
+    return {"description": description, "content": {"application/json": {"example": example}}}
+
+
 NOT_FOUND = problem(404, 422)
 CONFLICT = problem(409)
-PROBLEMS = problem(400, 413, 415, 422, 503)
+PROBLEMS = problem(400, 408, 413, 415, 422, 503)
 
 _DATA_CONTENT: dict[str, Any] = {
     "text/csv": {"schema": {"type": "string"}, "example": _CSV},
@@ -96,10 +121,10 @@ _DATA_CONTENT: dict[str, Any] = {
             "properties": {
                 "instances": {"type": "array", "items": {}},
                 "labels": {"type": "array", "items": {}},
-                "feature_names": {"type": "array", "items": {"type": "string"}},
+                "feature_names": {"type": ["array", "null"], "items": {"type": "string"}},
             },
         },
-        "example": {"instances": _INSTANCES, "labels": ["setosa", "virginica"]},
+        "example": _LABELLED,
     },
     "application/x-npz": _BINARY,
     "application/vnd.apache.parquet": _BINARY,
@@ -130,10 +155,10 @@ def train_body(schema: str) -> dict[str, Any]:
         "schema": {"$ref": f"#/components/schemas/{schema}"},
         "examples": {
             "a stored dataset": {
-                "value": {"dataset": "ds_0123456789abcdef", "hyperparameters": {"hidden_layer_sizes": [64]}}
+                "value": {"dataset": "ds_7711e08ff4e76d4c", "hyperparameters": {"hidden_layer_sizes": [64]}}
             },
             "small inline data": {
-                "value": {"data": {"instances": _INSTANCES * 2, "labels": ["setosa", "virginica"] * 2}}
+                "value": {"data": _LABELLED},
             },
         },
     }
@@ -153,8 +178,16 @@ PREDICT_BODY: dict[str, Any] = {
                 "required": ["instances"],
                 "properties": {
                     "instances": {"type": "array", "items": {}},
-                    "top_k": {"type": ["integer", "null"], "minimum": 1},
-                    "explain": {"type": "boolean", "default": False},
+                    "top_k": {
+                        "type": ["integer", "null"],
+                        "minimum": 1,
+                        "description": "only so many classes of each row, the likeliest first",
+                    },
+                    "explain": {
+                        "type": "boolean",
+                        "default": False,
+                        "description": "tell what each feature contributed to the winning class",
+                    },
                 },
                 "additionalProperties": False,
             },
@@ -164,7 +197,7 @@ PREDICT_BODY: dict[str, Any] = {
         "application/vnd.apache.arrow.stream": _BINARY,
         "text/csv": {
             "schema": {"type": "string"},
-            "example": "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n",
+            "example": f"{_HEADER}\n5.1,3.5,1.4,0.2\n",
         },
     },
 }
@@ -215,7 +248,15 @@ HISTORY_CSV: dict[str, Any] = {
     "example": ",".join(_EPOCH) + "\n" + ",".join(str(value) for value in _EPOCH.values()) + "\n",
 }
 EVENTS: dict[str, Any] = {
-    "schema": {"type": "string"},
+    "itemSchema": {
+        "type": "object",
+        "required": ["event", "data"],
+        "properties": {
+            "event": {"type": "string", "enum": ["epoch", "state"]},
+            "data": {"type": "string", "description": "an epoch of the history, or the job, as JSON"},
+            "id": {"type": "string", "description": "an epoch's sequence, for Last-Event-ID"},
+        },
+    },
     "example": (
         'event: epoch\ndata: {"sequence":1,"train_loss":0.71}\nid: 1\n\n'
         'event: state\ndata: {"state":"succeeded"}\n\n'

@@ -6,31 +6,34 @@ import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 
 from app.errors import ModelNotFound
-from app.http.bodies import receive_body
+from app.http.bodies import read_body
 from app.http.oip import metadata, repository
 from app.http.oip.inference import Inference, reference
 from app.http.routes.dependencies import Rooms
 from app.http.routes.inference_examples import (
     ERRORS,
+    HEADER,
     INDEX,
     INFER_ANSWER,
     INFER_BODY,
+    LOADED,
     MODEL,
+    NOT_UNLOADED,
     OPTIONAL_BODY,
     READY,
     SERVER,
     STATISTICS,
-    errors,
 )
+from app.http.services import Services
 from app.repository.names import is_name, version_number
 
 router = APIRouter(prefix="/v2", tags=["inference protocol"])
 
-Name = Annotated[str, Path(description="a model's name, which means its production version, or name@alias")]
+Name = Annotated[
+    str,
+    Path(description="a model's name, which means its production version, or name@alias", examples=["iris"]),
+]
 Version = Annotated[str, Path(description="a version's number", examples=["1"])]
-_LARGE_BODY = (
-    32 * 1024 * 1024
-)  # a larger one is computed in a thread, so that the others need not wait for it
 
 
 @router.get("", summary="The server's metadata", responses=SERVER)
@@ -86,7 +89,7 @@ def get_version_statistics(request: Request, rooms: Rooms, name: Name, version: 
     summary="Class probabilities for tensors",
     response_class=Response,
     responses={200: INFER_ANSWER, **ERRORS},
-    openapi_extra={"requestBody": INFER_BODY},
+    openapi_extra={"requestBody": INFER_BODY, "parameters": [HEADER]},
 )
 async def infer(request: Request, name: Name) -> Response:
     """JSON, or JSON and binary data behind it: see docs/inference-protocol.md."""
@@ -99,7 +102,7 @@ async def infer(request: Request, name: Name) -> Response:
     summary="Class probabilities for tensors, by a version",
     response_class=Response,
     responses={200: INFER_ANSWER, **ERRORS},
-    openapi_extra={"requestBody": INFER_BODY},
+    openapi_extra={"requestBody": INFER_BODY, "parameters": [HEADER]},
 )
 async def infer_version(request: Request, name: Name, version: Version) -> Response:
     response: Response = await request.app.state.lane.respond(request)
@@ -114,33 +117,41 @@ async def infer_version(request: Request, name: Name, version: Version) -> Respo
 )
 async def post_index(request: Request, rooms: Rooms) -> list[dict[str, str]]:
     """READY is in memory. Another version is loaded by its first request. `{"ready": true}` leaves those out."""
-    body = await _body(request, rooms.settings.max_json_bytes)
+    body = await _body(request, rooms)
     return await anyio.to_thread.run_sync(repository.index, rooms.repository, rooms.cache, body)
 
 
 @router.post(
     "/repository/models/{name}/load",
     summary="Load what a model's name means now",
-    responses=errors(400, 404, 413, 503),
+    responses=LOADED,
     openapi_extra={"requestBody": OPTIONAL_BODY},
 )
 async def post_load(request: Request, rooms: Rooms, name: Name) -> dict[str, Any]:
     """Models are followed by themselves; this does it at once."""
-    body = await _body(request, rooms.settings.max_json_bytes)
+    body = await _body(request, rooms)
     reference(name)
     await anyio.to_thread.run_sync(repository.load, rooms.repository, rooms.cache, name, body)
     return {}
 
 
-@router.post("/repository/models/{name}/unload", summary="Not offered", responses=errors(400, 404))
+@router.post(
+    "/repository/models/{name}/unload",
+    summary="Not offered",
+    responses=NOT_UNLOADED,
+)
 def post_unload(rooms: Rooms, name: Name) -> None:
     """A model is served for as long as it is in the repository."""
     repository.refuse_unload(rooms.repository, _known(name))
 
 
-async def _body(request: Request, limit: int, setting: str = "max_json_bytes") -> bytes:
-    """The body as it came: what is compressed stays so."""
-    return await receive_body(request.receive, "", limit=limit, setting=setting)
+async def _body(request: Request, rooms: Services) -> bytes:
+    return await read_body(
+        request,
+        limit=rooms.settings.max_json_bytes,
+        setting="max_json_bytes",
+        idle_seconds=rooms.settings.idle_seconds,
+    )
 
 
 def _inference(request: Request) -> Inference:

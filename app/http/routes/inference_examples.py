@@ -10,10 +10,10 @@ _ERROR = {
 }
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _PARAMETERS = {
-    "type": "object",
-    "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]},
+    "type": ["object", "null"],
 }
 _SHAPE = {"type": "array", "items": {"type": "integer", "minimum": -1}}
+_SIZES = {"type": "array", "items": {"type": "integer", "minimum": 0}}
 _PORT = {
     "type": "object",
     "required": ["name", "datatype", "shape"],
@@ -21,7 +21,13 @@ _PORT = {
 }
 _TENSOR = {
     **_PORT,
-    "properties": {**_PORT["properties"], "parameters": _PARAMETERS, "data": {"type": "array", "items": {}}},  # type: ignore[dict-item]
+    "properties": {
+        "name": {"type": "string"},
+        "datatype": {"type": "string"},
+        "shape": _SIZES,
+        "parameters": _PARAMETERS,
+        "data": {"type": ["array", "null"], "items": {}},
+    },
 }
 _OUTPUT = {
     "type": "object",
@@ -30,10 +36,13 @@ _OUTPUT = {
 }
 _TEXTS = {
     400: "Malformed: a header, a size, a shape, a datatype or an element",
+    401: "No key, or an unknown one",
+    403: "A key whose role is too low",
     404: "No such model or version",
     413: "Too large",
     415: "Encoding not read here",
     429: "Busy: see Retry-After",
+    408: "Too slow: the body stopped coming",
     503: "The version cannot be loaded",
 }
 _SPECIES = ["setosa", "versicolor", "virginica"]
@@ -58,7 +67,7 @@ def _list(items: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items}
 
 
-ERRORS = errors(400, 404, 413, 415, 429, 503)
+ERRORS = errors(400, 404, 408, 413, 415, 429, 503)
 _TEXT, _COUNT = {"type": "string"}, {"type": "integer", "minimum": 0}
 
 SERVER: dict[int | str, dict[str, Any]] = {
@@ -133,11 +142,25 @@ INDEX: dict[int | str, dict[str, Any]] = {
         ),
         [{"name": "iris", "version": "1", "state": "READY", "reason": ""}],
     ),
-    **errors(400, 413),
+    **errors(400, 408, 413, 415),
+}
+NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {**errors(503)[503], "description": "A production version cannot be loaded: which, and why"}
+}
+LOADED: dict[int | str, dict[str, Any]] = {
+    200: _answer("Loaded", {"type": "object"}, {}),
+    **errors(400, 404, 408, 413, 415, 503),
+}
+NOT_UNLOADED = {200: _answer("Never", {"type": "object"}, {}), **errors(400, 404)}
+HEADER = {
+    "name": "Inference-Header-Content-Length",
+    "in": "header",
+    "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    "description": "bytes of JSON at the body's beginning; binary data follows them",
 }
 OPTIONAL_BODY: dict[str, Any] = {
     "required": False,
-    "content": {"application/json": {"schema": {"type": "object"}, "example": {}}},
+    "content": {"application/json": {"schema": {"type": ["object", "null"]}, "example": {}}},
 }
 INFER_BODY: dict[str, Any] = {
     "required": True,
@@ -152,10 +175,10 @@ INFER_BODY: dict[str, Any] = {
                 "type": "object",
                 "required": ["inputs"],
                 "properties": {
-                    "id": _TEXT,
+                    "id": {"type": ["string", "null"]},
                     "parameters": _PARAMETERS,
                     "inputs": _list(_TENSOR),
-                    "outputs": _list(_OUTPUT),
+                    "outputs": {"type": ["array", "null"], "items": _OUTPUT},
                 },
             },
             "example": {

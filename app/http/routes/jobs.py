@@ -14,8 +14,9 @@ from pydantic import BaseModel
 from app.errors import Invalid, Problem
 from app.http.event_stream import EventStream
 from app.http.feeds import Feeds
-from app.http.routes.dependencies import Cursor, Limit, Rooms
-from app.http.routes.examples import EVENTS, HISTORY, HISTORY_CSV, NOT_FOUND
+from app.http.routes.dependencies import Cursor, JobId, Limit, Rooms
+from app.http.routes.examples import CONFLICT, EVENTS, HISTORY, HISTORY_CSV, NOT_FOUND, answer, problem
+from app.http.routes.samples import CANCELLED, JOB, SUCCEEDED
 from app.jobs import EpochRecord, Job, State
 
 router = APIRouter(tags=["jobs"])
@@ -36,20 +37,26 @@ class History(BaseModel):
     epochs: list[EpochRecord]
 
 
-@router.get("/v1/jobs", summary="List jobs, newest first")
+@router.get(
+    "/v1/jobs",
+    summary="List jobs, newest first",
+    responses={200: answer("A page", {"items": [JOB], "next_cursor": "1"}), **problem(422)},
+)
 def list_jobs(
     rooms: Rooms,
     model: Annotated[str | None, Query(description="only jobs of this model")] = None,
-    state: State | None = None,
+    state: Annotated[State | None, Query(description="only jobs in this state")] = None,
     limit: Limit = 50,
-    cursor: Cursor = None,
+    cursor: Annotated[Cursor, Query(json_schema_extra={"pattern": "^[0-9]{1,18}$"})] = None,
 ) -> JobPage:
     items, next_cursor = rooms.jobs.page(model=model, state=state, limit=limit, cursor=cursor)
     return JobPage(items=items, next_cursor=next_cursor)
 
 
-@router.get("/v1/jobs/{job_id}", summary="One job", responses=NOT_FOUND)
-def get_job(rooms: Rooms, job_id: str) -> Job:
+@router.get(
+    "/v1/jobs/{job_id}", summary="One job", responses={200: answer("The job", SUCCEEDED), **NOT_FOUND}
+)
+def get_job(rooms: Rooms, job_id: JobId) -> Job:
     job = rooms.jobs.get(job_id)
     if job.promoted:
         rooms.cache.refresh(job.model)  # who hears here that a version was promoted gets it from here
@@ -60,16 +67,18 @@ def get_job(rooms: Rooms, job_id: str) -> Job:
     "/v1/jobs/{job_id}/history",
     summary="The loss history, as JSON or CSV",
     response_model=History,
+    response_description="The epochs, oldest first",
     responses={**NOT_FOUND, 200: {"content": {"application/json": HISTORY, "text/csv": HISTORY_CSV}}},
 )
 async def get_history(
     request: Request,
     rooms: Rooms,
-    job_id: str,
-    after: Annotated[int, Query(ge=0, description="only epochs with a higher sequence")] = 0,
+    job_id: JobId,
+    after: Annotated[int, Query(ge=0, lt=2**63, description="only epochs with a higher sequence")] = 0,
     wait: Annotated[float, Query(ge=0, le=30, description="seconds to wait for one, if there is none")] = 0,
-    accept: Annotated[str, Header()] = "application/json",
+    accept: Annotated[str, Header(description="`text/csv` for CSV")] = "application/json",
 ) -> Response:
+    """With `wait` the answer waits until there is an epoch after `after`, or the job has ended."""
     if wait:
         await _first(request.app.state.feeds, job_id, after, wait)
     epochs = await anyio.to_thread.run_sync(lambda: rooms.jobs.history(job_id, after=after))
@@ -82,21 +91,31 @@ async def get_history(
     "/v1/jobs/{job_id}/events",
     summary="The loss falling, live",
     response_class=Response,
+    response_description="Server-sent events, until the job has ended",
     responses={**NOT_FOUND, 200: {"content": {"text/event-stream": EVENTS}}},
 )
 async def get_events(
     request: Request,
     rooms: Rooms,
-    job_id: str,
-    last_event_id: Annotated[str | None, Header(description="resume behind this event")] = None,
+    job_id: JobId,
+    last_event_id: Annotated[
+        str, Header(description="resume behind this event", json_schema_extra={"pattern": "^[0-9]{0,17}$"})
+    ] = "0",
 ) -> Response:
+    """An `epoch` event for each epoch and a `state` event for each change; the last is a final state."""
     after = _sequence(last_event_id)
     await anyio.to_thread.run_sync(rooms.jobs.get, job_id)
     return EventStream(_events(request.app.state.feeds, job_id, after))
 
 
-@router.post("/v1/jobs/{job_id}/cancel", status_code=202, summary="Cancel a job", responses=NOT_FOUND)
-def cancel_job(rooms: Rooms, job_id: str) -> Job:
+@router.post(
+    "/v1/jobs/{job_id}/cancel",
+    status_code=202,
+    summary="Cancel a job",
+    responses={202: answer("Cancelled", CANCELLED), **NOT_FOUND, **CONFLICT},
+)
+def cancel_job(rooms: Rooms, job_id: JobId) -> Job:
+    """A job that has reached a final state, or has begun to publish its version, is no longer cancelled (409)."""
     return rooms.jobs.cancel(job_id)
 
 
@@ -112,8 +131,8 @@ async def _events(feeds: Feeds, job_id: str, after: int) -> AsyncGenerator[bytes
                 yield news.epochs
 
 
-def _sequence(last_event_id: str | None) -> int:
-    text = (last_event_id or "0").strip()
+def _sequence(last_event_id: str) -> int:
+    text = last_event_id.strip() or "0"
     if not (text.isascii() and text.isdigit() and len(text) < 18):
         message = f"Last-Event-ID is the id of an epoch event, a number, not {text!r}"
         raise Invalid(Problem(message=message, location="header.Last-Event-ID"))

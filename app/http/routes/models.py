@@ -2,18 +2,19 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import Invalid, ModelNotFound, Problem
-from app.http.routes.dependencies import Cursor, Limit, Rooms
-from app.http.routes.examples import CONFLICT, NOT_FOUND
+from app.http.bodies import read_json
+from app.http.errors import invalid
+from app.http.routes.dependencies import Alias, Cursor, Limit, Name, Ref, Rooms
+from app.http.routes.examples import CONFLICT, NOT_FOUND, PROBLEMS, answer, problem
+from app.http.routes.samples import ALIAS, CARD, MODEL, ROLLED_BACK
 from app.http.services import Services
 
 router = APIRouter(tags=["models"])
-
-Ref = Annotated[str, Path(description="`name`, `name@7` or `name@alias`; a bare name means production")]
 
 
 class ModelAnswer(BaseModel):
@@ -35,7 +36,15 @@ class Target(BaseModel):
     """Where an alias shall point."""
 
     model_config = ConfigDict(extra="forbid")
-    version: int = Field(ge=1, examples=[7])
+    version: int = Field(ge=1, lt=10**18, examples=[7])
+
+
+async def target(request: Request, rooms: Rooms) -> Target:
+    """The body, read within the limits that every JSON body has."""
+    try:
+        return Target.model_validate((await read_json(request, rooms.settings))[1])
+    except ValidationError as error:
+        raise invalid(error.errors()) from error
 
 
 class AliasAnswer(BaseModel):
@@ -47,24 +56,39 @@ class AliasAnswer(BaseModel):
     previous: int | None = None
 
 
-@router.get("/v1/models", summary="List models")
+@router.get(
+    "/v1/models",
+    summary="List models",
+    responses={200: answer("A page", {"items": [MODEL], "next_cursor": None}), **problem(422, 503)},
+)
 def list_models(rooms: Rooms, limit: Limit = 50, cursor: Cursor = None) -> ModelPage:
     names = [name for name in rooms.repository.names() if cursor is None or name > cursor]
     more = names[limit - 1] if len(names) > limit else None
     return ModelPage(items=[_model(rooms, name) for name in names[:limit]], next_cursor=more)
 
 
-@router.get("/v1/models/{name}", summary="One model's versions and aliases", responses=NOT_FOUND)
-def get_model(rooms: Rooms, name: str) -> ModelAnswer:
-    if "@" in name:
-        raise Invalid(Problem(message=f"{name!r} is a version; its card is at /v1/models/{name}/card"))
-    answer = _model(rooms, name)
-    if not answer.versions:
-        raise ModelNotFound(name=name)
-    return answer
+@router.get(
+    "/v1/models/{ref}",
+    summary="One model's versions and aliases",
+    responses={200: answer("The model", MODEL), **NOT_FOUND, **problem(503)},
+)
+def get_model(rooms: Rooms, ref: Name) -> ModelAnswer:
+    """Takes a bare name; what is known of one version is on its card."""
+    if "@" in ref:
+        raise Invalid(Problem(message=f"{ref!r} is a version; its card is at /v1/models/{ref}/card"))
+    found = _model(rooms, ref)
+    if not found.versions:
+        raise ModelNotFound(name=ref)
+    return found
 
 
-@router.delete("/v1/models/{ref}", status_code=204, summary="Delete a version or a model", responses=CONFLICT)
+@router.delete(
+    "/v1/models/{ref}",
+    status_code=204,
+    summary="Delete a version or a model",
+    response_description="Deleted",
+    responses={**NOT_FOUND, **CONFLICT, **problem(503)},
+)
 def delete_model(rooms: Rooms, ref: Ref) -> None:
     """`name@7` deletes a version that no alias points at; `name` deletes the model with all its versions."""
     name, _, version = ref.partition("@")
@@ -80,7 +104,11 @@ def delete_model(rooms: Rooms, ref: Ref) -> None:
         rooms.repository.delete_version(name, number)
 
 
-@router.get("/v1/models/{ref}/card", summary="A version's card", responses=NOT_FOUND)
+@router.get(
+    "/v1/models/{ref}/card",
+    summary="A version's card",
+    responses={200: answer("The card", CARD), **NOT_FOUND, **problem(503)},
+)
 def get_card(rooms: Rooms, ref: Ref) -> dict[str, Any]:
     """Schema, classes, sizes, resolved hyperparameters, metrics, temperature and lineage."""
     return rooms.repository.card(*rooms.repository.resolve(ref))
@@ -90,7 +118,12 @@ def get_card(rooms: Rooms, ref: Ref) -> dict[str, Any]:
     "/v1/models/{ref}/weights",
     summary="The weights, as safetensors",
     response_class=FileResponse,
-    responses={**NOT_FOUND, 200: {"content": {"application/octet-stream": {}}}},
+    response_description="A safetensors file",
+    responses={
+        **NOT_FOUND,
+        **problem(503),
+        200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+    },
 )
 def get_weights(rooms: Rooms, ref: Ref) -> FileResponse:
     name, version = rooms.repository.resolve(ref)
@@ -104,21 +137,36 @@ def get_weights(rooms: Rooms, ref: Ref) -> FileResponse:
 @router.put(
     "/v1/models/{name}/aliases/{alias}",
     summary="Point an alias at a version",
-    responses={**NOT_FOUND, **CONFLICT},
+    responses={200: answer("Where it points now", ALIAS), **PROBLEMS, **NOT_FOUND, **CONFLICT},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/Target"},
+                    "example": {"version": 1},
+                }
+            },
+        }
+    },
 )
-def put_alias(rooms: Rooms, name: str, alias: str, target: Target) -> AliasAnswer:
+def put_alias(rooms: Rooms, name: Name, alias: Alias, to: Annotated[Target, Depends(target)]) -> AliasAnswer:
     """The version is loaded and warmed before the first request sees it; one that cannot be loaded is refused."""
-    rooms.repository.resolve(f"{name}@{target.version}")
-    rooms.cache.preload(name, target.version)
-    previous = rooms.repository.set_alias(name, alias, target.version)
+    rooms.repository.resolve(f"{name}@{to.version}")
+    rooms.cache.preload(name, to.version)
+    previous = rooms.repository.set_alias(name, alias, to.version)
     rooms.cache.refresh(name)
-    return AliasAnswer(model=name, alias=alias, version=target.version, previous=previous)
+    return AliasAnswer(model=name, alias=alias, version=to.version, previous=previous)
 
 
 @router.delete(
-    "/v1/models/{name}/aliases/{alias}", status_code=204, summary="Take an alias away", responses=NOT_FOUND
+    "/v1/models/{name}/aliases/{alias}",
+    status_code=204,
+    summary="Take an alias away",
+    response_description="Taken away",
+    responses={**NOT_FOUND, **problem(503)},
 )
-def delete_alias(rooms: Rooms, name: str, alias: str) -> Response:
+def delete_alias(rooms: Rooms, name: Name, alias: Alias) -> Response:
     rooms.repository.delete_alias(name, alias)
     rooms.cache.refresh(name)
     return Response(status_code=204)
@@ -127,9 +175,14 @@ def delete_alias(rooms: Rooms, name: str, alias: str) -> Response:
 @router.post(
     "/v1/models/{name}/rollback",
     summary="Put production back to what it was before",
-    responses={**NOT_FOUND, **CONFLICT},
+    responses={
+        200: answer("Where production points now", ROLLED_BACK),
+        **NOT_FOUND,
+        **CONFLICT,
+        **problem(503),
+    },
 )
-def rollback(rooms: Rooms, name: str) -> AliasAnswer:
+def rollback(rooms: Rooms, name: Name) -> AliasAnswer:
     previous = rooms.repository.aliases(name).get("production")
     version = rooms.repository.rollback(name)
     rooms.cache.refresh(name)

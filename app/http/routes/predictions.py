@@ -1,15 +1,15 @@
 """Predictions: rows in, class probabilities out."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import anyio.to_thread
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from app.http import uploads
 from app.http.evaluation import evaluate
-from app.http.routes.dependencies import Rooms
-from app.http.routes.examples import DATA_BODY, PREDICT_BODY, PREDICTION, PROBLEMS, problem
-from app.http.routes.models import Ref
+from app.http.routes.dependencies import Ref, Rooms
+from app.http.routes.examples import DATA_BODY, PREDICT_BODY, PREDICTION, PROBLEMS, answer, problem
+from app.http.routes.samples import EVALUATION
 
 router = APIRouter(tags=["predictions"])
 
@@ -18,7 +18,8 @@ router = APIRouter(tags=["predictions"])
     "/v1/models/{ref}/predict",
     summary="Class probabilities for rows",
     response_class=Response,
-    responses={200: {"content": PREDICTION}, **PROBLEMS, **problem(404, 406)},
+    response_description="A prediction for each row",
+    responses={200: {"content": PREDICTION}, **PROBLEMS, **problem(404, 406, 429)},
     openapi_extra={"requestBody": PREDICT_BODY},
 )
 async def predict(request: Request, ref: Ref) -> Response:
@@ -31,13 +32,25 @@ async def predict(request: Request, ref: Ref) -> Response:
 @router.post(
     "/v1/models/{ref}/evaluate",
     summary="The card's metrics on new labelled data",
-    responses={**PROBLEMS, **problem(404)},
+    responses={200: answer("The metrics", EVALUATION), **PROBLEMS, **problem(404)},
     openapi_extra={"requestBody": DATA_BODY},
 )
-async def post_evaluate(request: Request, rooms: Rooms, ref: Ref, label: str | None = None) -> dict[str, Any]:
+async def post_evaluate(
+    request: Request,
+    rooms: Rooms,
+    ref: Ref,
+    label: Annotated[str | None, Query(description="name of the label column; default: the last")] = None,
+) -> dict[str, Any]:
     """Labelled rows with the model's columns; nothing of them is kept."""
     model = await anyio.to_thread.run_sync(rooms.predictor.model, ref)
-    dataset, created = await uploads.ingest(request, rooms.datasets, label=label, name=None, categorical=())
+    dataset, created = await uploads.ingest(
+        request,
+        rooms.datasets,
+        label=label,
+        name=None,
+        categorical=(),
+        idle_seconds=rooms.settings.idle_seconds,
+    )
     try:
         return await anyio.to_thread.run_sync(evaluate, model, rooms.datasets, dataset)
     finally:

@@ -9,6 +9,9 @@ from pydantic import BaseModel
 
 from app.http.gauges import CacheMetrics, JobMetrics
 from app.http.routes.dependencies import Rooms
+from app.http.routes.examples import answer
+from app.http.routes.inference_examples import NOT_READY
+from app.http.routes.samples import INFO
 
 router = APIRouter(tags=["server"])
 
@@ -21,12 +24,14 @@ class Info(BaseModel):
     limits: dict[str, int | float]
 
 
-@router.get("/v1/info", summary="Version and limits")
+@router.get("/v1/info", summary="Version and limits", responses={200: answer("What is in force", INFO)})
 def info(rooms: Rooms) -> Info:
     return Info(name="neurona", version=version("neurona"), limits=rooms.settings.limits())
 
 
-@router.get("/v2/health/live", summary="Whether the server runs")
+@router.get(
+    "/v2/health/live", summary="Whether the server runs", responses={200: answer("It does", {"live": True})}
+)
 async def live() -> dict[str, bool]:
     return {"live": True}
 
@@ -34,7 +39,7 @@ async def live() -> dict[str, bool]:
 @router.get(
     "/v2/health/ready",
     summary="Whether every production model is loaded",
-    responses={503: {"description": "A production version cannot be loaded; says which and why"}},
+    responses={200: answer("All are", {"ready": True}), **NOT_READY},
 )
 def ready(rooms: Rooms, response: Response) -> dict[str, Any]:
     """A server with no model yet is ready, since it can train one."""
@@ -47,7 +52,13 @@ def ready(rooms: Rooms, response: Response) -> dict[str, Any]:
     return {"ready": True}
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=Response,
+    response_description="The text format of Prometheus",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 def metrics(rooms: Rooms) -> Response:
     """Of all processes of this server."""
     registry = CollectorRegistry()

@@ -5,22 +5,35 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
-from app.http.routes.dependencies import Rooms
-from app.http.routes.examples import PROBLEMS, DatasetClass, DatasetColumn, problem, train_body
+from app.http.routes.dependencies import Name, Rooms
+from app.http.routes.examples import PROBLEMS, DatasetClass, DatasetColumn, answer, problem, train_body
+from app.http.routes.samples import JOB, PLAN, SUCCEEDED
+from app.http.routes.training_query import QUERY
 from app.http.training_requests import Planned, accept
 from app.jobs import Algorithm, Job, plan
 
 router = APIRouter(tags=["training"])
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "A dry run's plan, or the job that the same Idempotency-Key made before"},
+    202: answer("Accepted", JOB),
+    200: {
+        "description": "A dry run's plan, or the job that the same Idempotency-Key made before",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "anyOf": [{"$ref": "#/components/schemas/Plan"}, {"$ref": "#/components/schemas/Job"}]
+                },
+                "examples": {"a dry run": {"value": PLAN}, "made before": {"value": SUCCEEDED}},
+            }
+        },
+    },
     **PROBLEMS,
     **problem(404, 409, 429),
 }
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    "schema": {"type": "string", "maxLength": 255},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
     "description": "the same key and the same body answer with the same job",
 }
 _DryRun = Annotated[bool, Query(description="answer what would run, and run nothing")]
@@ -50,9 +63,9 @@ class Plan(BaseModel):
     response_model=Job,
     summary="Train a new version",
     responses=_ANSWERS,
-    openapi_extra={"requestBody": train_body("TrainBody"), "parameters": [_KEY]},
+    openapi_extra={"requestBody": train_body("TrainBody"), "parameters": [_KEY, *QUERY]},
 )
-async def train(request: Request, rooms: Rooms, name: str, dry_run: _DryRun = False) -> Response:
+async def train(request: Request, rooms: Rooms, name: Name, dry_run: _DryRun = False) -> Response:
     """Send data with the options in the URL, or a JSON body that names a stored dataset.
 
     Answers at once with the job; `GET /v1/jobs/{id}/events` shows the loss falling.
@@ -66,9 +79,9 @@ async def train(request: Request, rooms: Rooms, name: str, dry_run: _DryRun = Fa
     response_model=Job,
     summary="Train again, from production",
     responses=_ANSWERS,
-    openapi_extra={"requestBody": train_body("TrainBody"), "parameters": [_KEY]},
+    openapi_extra={"requestBody": train_body("TrainBody"), "parameters": [_KEY, *QUERY]},
 )
-async def retrain(request: Request, rooms: Rooms, name: str, dry_run: _DryRun = False) -> Response:
+async def retrain(request: Request, rooms: Rooms, name: Name, dry_run: _DryRun = False) -> Response:
     """As `train`, with everything left out taken from the production version, and its weights to begin with."""
     return _answer(await accept(request, rooms, name, retrain=True, dry_run=dry_run))
 

@@ -1,0 +1,157 @@
+"""One example of every record that the API answers with, as the OpenAPI page shows them: iris, from file to card."""
+
+from typing import Any
+
+_COLUMNS = [
+    {"name": name, "type": "numeric", "missing": 0, "dtype": "float64"}
+    for name in ("sepal_length", "sepal_width", "petal_length", "petal_width")
+]
+_SPECIES = ["setosa", "versicolor", "virginica"]
+_CLASSES = [{"label": label, "rows": 50} for label in _SPECIES]
+_DATASET_ID, _JOB_ID = "ds_7711e08ff4e76d4c", "job_ee6c6c73c82dbe91"
+_HYPERPARAMETERS = {
+    "hidden_layer_sizes": [128],
+    "optimizer": "adam",
+    "learning_rate": 0.002,
+    "schedule": "cosine",
+    "momentum": 0.9,
+    "batch_size": 16,
+    "max_epochs": 200,
+    "patience": 50,
+    "validation_fraction": 0.1,
+    "l2": 0.0067,
+    "class_weight": None,
+    "seed": 0,
+}
+_METRICS = {
+    "rows": 15,
+    "accuracy": 1.0,
+    "log_loss": 0.17,
+    "macro_f1": 1.0,
+    "per_class": [{"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 5} for _ in _SPECIES],
+    "confusion_matrix": [[5, 0, 0], [0, 5, 0], [0, 0, 5]],
+    "brier": 0.068,
+    "ece": 0.15,
+    "reliability": [{"low": 0.93, "high": 1.0, "rows": 6, "confidence": 0.96, "accuracy": 1.0}],
+}
+
+DATASET: dict[str, Any] = {
+    "id": _DATASET_ID,
+    "name": "iris.csv",
+    "rows": 150,
+    "bytes": 7250,
+    "label": "species",
+    "columns": _COLUMNS,
+    "classes": _CLASSES,
+    "created_at": "2026-01-31T12:44:07.997Z",
+    "warnings": [],
+}
+JOB: dict[str, Any] = {
+    "id": _JOB_ID,
+    "model": "iris",
+    "version": 1,
+    "state": "queued",
+    "dataset": _DATASET_ID,
+    "algorithm": "auto",
+    "hyperparameters": _HYPERPARAMETERS,
+    "warm_start": None,
+    "promote": "if_better",
+    "metadata": {},
+    "max_runtime_seconds": None,
+    "webhook": None,
+    "warnings": [],
+    "created_at": "2026-01-31T12:44:08.019Z",
+    "started_at": None,
+    "finished_at": None,
+    "progress": {
+        "epoch": 0,
+        "max_epochs": 0,
+        "fraction": 0.0,
+        "rows_per_second": None,
+        "eta_seconds": None,
+    },
+    "metrics": None,
+    "promoted": None,
+    "error": None,
+}
+CANCELLED: dict[str, Any] = {
+    **JOB,
+    "state": "cancelled",
+    "started_at": "2026-01-31T12:44:08.026Z",
+    "finished_at": "2026-01-31T12:44:08.151Z",
+    "progress": {
+        "epoch": 80,
+        "max_epochs": 200,
+        "fraction": 0.4,
+        "rows_per_second": 190163.5,
+        "eta_seconds": 0.2,
+    },
+}
+SUCCEEDED: dict[str, Any] = {
+    **JOB,
+    "state": "succeeded",
+    "started_at": "2026-01-31T12:44:08.026Z",
+    "finished_at": "2026-01-31T12:44:08.349Z",
+    "progress": {
+        "epoch": 200,
+        "max_epochs": 200,
+        "fraction": 1.0,
+        "rows_per_second": 190163.5,
+        "eta_seconds": 0.0,
+    },
+    "metrics": {
+        name: _METRICS[name] for name in ("accuracy", "log_loss", "macro_f1", "brier", "ece")
+    }  # of the rows left out of training
+    | {"validation_rows": 15},
+    "promoted": True,
+}
+PLAN: dict[str, Any] = {
+    "model": "iris",
+    "dataset": _DATASET_ID,
+    "rows": 150,
+    "columns": _COLUMNS,
+    "classes": _CLASSES,
+    "algorithm": "auto",
+    "candidates": ["softmax_regression", "relu_network"],
+    "hyperparameters": _HYPERPARAMETERS,
+    "warm_start": None,
+    "promote": "if_better",
+    "parameters": 1027,
+    "memory_bytes": 63584,
+    "warnings": [],
+}
+MODEL: dict[str, Any] = {"name": "iris", "versions": [1, 2], "aliases": {"production": 2, "staging": 1}}
+ALIAS: dict[str, Any] = {"model": "iris", "alias": "staging", "version": 2, "previous": 1}
+ROLLED_BACK: dict[str, Any] = {"model": "iris", "alias": "production", "version": 1, "previous": 2}
+EVALUATION: dict[str, Any] = {"model": "iris", "version": 1, "rows": 15, "metrics": _METRICS}
+CARD: dict[str, Any] = {
+    "name": "iris",
+    "version": 1,
+    "format": 1,
+    "created_at": "2026-01-31T12:44:08.330Z",
+    "algorithm": "relu_network",
+    "classes": _SPECIES,
+    "sizes": [4, 128, 3],
+    "hyperparameters": _HYPERPARAMETERS,
+    "rows": {"train": 135, "validation": 15},
+    "metrics": _METRICS,
+    "temperature": 1.91,
+    "encoding": {
+        "columns": [
+            {"name": "sepal_length", "type": "numeric", "mean": 5.82, "scale": 0.81, "indicator": False}
+        ]
+    },
+    "metadata": {},
+    "lineage": {
+        "dataset": _DATASET_ID,
+        "job": _JOB_ID,
+        "parent": None,
+        "seed": 0,
+        "software": {"neurona": "0.1.0", "numpy": "2.4.6", "python": "3.12.3", "machine": "x86_64"},
+    },
+}
+INFO: dict[str, Any] = {
+    "name": "neurona",
+    "version": "0.1.0",
+    "limits": {"max_predict_rows": 100_000, "max_json_bytes": 67_108_864},
+}
