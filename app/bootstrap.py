@@ -6,6 +6,7 @@ from pathlib import Path
 
 from app.datasets.limits import Limits
 from app.datasets.store import DatasetStore
+from app.http.cors import trusted
 from app.http.keys import Keys, read_keys
 from app.http.meters import Meters
 from app.http.services import Services
@@ -44,7 +45,8 @@ def build(settings: Settings) -> Services:
 
 def build_keys(settings: Settings) -> Keys:
     """The keys in force. Raises: Invalid, for a key that is not written as keys are."""
-    return read_keys(settings.api_keys, settings.api_keys_file, settings.data)
+    named = trusted(settings.cors_origins)
+    return read_keys(settings.api_keys, settings.api_keys_file, settings.data, origins=named)
 
 
 def build_workplace(settings: Settings) -> Workplace:

@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = Field(
         None, description="file with such keys, one a line (a container secret)"
     )
+    cors_origins: str | None = Field(
+        None, description="web origins, with commas, whose pages may call from a browser; default: none"
+    )
     metrics_open: bool = Field(False, description="answer /metrics without a key")
     idle_seconds: float = Field(30.0, gt=0, description="longest pause within a body being sent")
     max_in_flight: int = Field(256, ge=1, description="predictions at once in a process; more get 429")

@@ -7,9 +7,10 @@ from importlib.metadata import version
 
 import anyio.to_thread
 from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.http import errors
+from app.http.cors import origins, shared
 from app.http.door import Door
 from app.http.feeds import Feeds
 from app.http.lane import Lane
@@ -51,11 +52,11 @@ _TAGS = [
 class Application(FastAPI):
     """FastAPI behind the door: what the lane does not take comes to the framework."""
 
-    door: Door
+    front: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer through the door."""
-        await self.door(scope, receive, send)
+        """Answer through the door, and what stands before it."""
+        await self.front(scope, receive, send)
 
     async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as FastAPI does."""
@@ -103,13 +104,14 @@ def create_app(services: Services) -> Application:
         predictor=services.predictor, settings=settings, meters=services.meters, parser=desk.parser
     )
     app.state.lane = Lane(desk, app.state.inference, settings)
-    app.door = Door(
+    door = Door(
         app.framework,
         lane=app.state.lane,
         keys=services.keys,
         meters=services.meters,
         metrics_open=settings.metrics_open,
     )
+    app.front = shared(door, origins(settings.cors_origins))
     errors.install(app)
     describe(app, open_here=not services.keys.roles)
     for room in (predictions, inference, training, jobs, datasets, models, server, pages):

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import NeuronaError
 from app.http.errors import respond, unexpected
+from app.http.hardening import hardened
 from app.http.keys import Keys, Role, role_needed
 from app.http.lane import Lane, send_reply
 from app.http.meters import Meters
@@ -63,8 +64,7 @@ class Door:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                named = [pair for pair in message.get("headers", ()) if pair[0].lower() != b"x-request-id"]
-                message["headers"] = [*named, (b"x-request-id", scope["request_id"].encode())]
+                message["headers"] = hardened(message.get("headers", ()), scope["request_id"].encode())
             await send(message)
 
         needed = role_needed(scope["method"], scope["path"])
@@ -89,7 +89,7 @@ class Door:
         else:
             answer = unexpected(request)
             log.error("%s %s broke (%s)", scope["method"], scope["path"], scope["request_id"], exc_info=error)
-        answer.headers["X-Request-ID"] = scope["request_id"]
+        answer.raw_headers = hardened(answer.raw_headers, scope["request_id"].encode())
         await answer(scope, receive, send)
         self._count(scope, route, answer.status_code, began)
 

@@ -1,7 +1,8 @@
 """Who may do what: API keys with roles, kept and compared as hashes.
 
 Without any key the server is open to loopback alone, and there to no web page of somebody else: a browser that was
-led here by a foreign page says so (`Origin`, `Sec-Fetch-Site`) or asks for a foreign host.
+led here by a foreign page says so (`Origin`, `Sec-Fetch-Site`) or asks for a foreign host. Pages of the origins that
+`cors_origins` names one by one are not foreign.
 """
 
 import hashlib
@@ -52,9 +53,13 @@ def role_needed(method: str, path: str) -> Role:
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys in force, by their SHA-256; none at all means that loopback is open."""
+    """The keys in force, by their SHA-256; none at all means that loopback is open.
+
+    `origins`: those of other places whose pages may then call as this machine's own do.
+    """
 
     roles: Mapping[bytes, Role]
+    origins: frozenset[bytes] = frozenset()
 
     def role_of(self, key: str) -> Role:
         """What a key may do. Every known key is compared, in constant time."""
@@ -73,7 +78,7 @@ class Keys:
         if needed is Role.NOBODY:
             return
         if not self.roles:
-            _check_local(headers, address)
+            _check_local(headers, address, self.origins)
             return
         scheme, _, key = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not key:
@@ -85,7 +90,9 @@ class Keys:
             raise Forbidden(role=role.name.lower(), needed=needed.name.lower())
 
 
-def read_keys(text: str | None, file: Path | None, made_in: Path) -> Keys:
+def read_keys(
+    text: str | None, file: Path | None, made_in: Path, *, origins: frozenset[bytes] = frozenset()
+) -> Keys:
     """The keys of a setting (`role:key`, with commas), of a file (one a line) and the one made at a first start.
 
     A key may be given as `sha256:` and its hash. Raises: Invalid; OSError, if the file cannot be read.
@@ -97,7 +104,7 @@ def read_keys(text: str | None, file: Path | None, made_in: Path) -> Keys:
     made = made_in / _MADE
     if not roles and made.is_file():
         roles[bytes.fromhex(made.read_text().strip())] = Role.ADMIN
-    return Keys(roles)
+    return Keys(roles, origins)
 
 
 def make_key(folder: Path) -> str | None:
@@ -132,14 +139,16 @@ def _parsed(line: str) -> tuple[bytes, Role]:
     return hashlib.sha256(key.encode()).digest(), role
 
 
-def _check_local(headers: Mapping[bytes, bytes], address: str | None) -> None:
+def _check_local(headers: Mapping[bytes, bytes], address: str | None, origins: frozenset[bytes]) -> None:
     if address is not None and not is_loopback(address):
         raise Unauthorized(
             reason="no key is configured, so only this machine itself is served; see NEURONA_API_KEYS"
         )
     origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site")
+    invited = origin is not None and origin in origins
     own_page = origin is None or _is_local(origin.partition(b"//")[2])
-    if not own_page or site == b"cross-site" or not _is_local(headers.get(b"host", b"localhost")):
+    foreign = not invited and (not own_page or site == b"cross-site")
+    if foreign or not _is_local(headers.get(b"host", b"localhost")):
         raise Forbidden(role="another site's page", needed="local")
 
 

@@ -50,3 +50,18 @@ def test_a_file_becomes_a_model_that_predicts_on_the_page(page, neurona):
     page.fill("#predict textarea", '[[5.1, "x", 1.4, 0.2]]')
     page.click("#predict button")
     expect(page.locator("#notice")).to_contain_text("sepal_width")
+
+
+def test_the_api_page_tries_a_prediction_out_under_its_own_policy(page, neurona):
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.goto(f"{neurona.server.url}/docs")
+    page.locator(".opblock-summary", has_text="/v1/models/{ref}/predict").click()
+    page.locator(".opblock-body input[placeholder]").first.fill("nothing-here")
+    page.click(".opblock-body button.execute")
+    expect(page.locator(".live-responses-table .response-col_status").first).to_contain_text("404")
+    page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))"
+    )
+    assert page.evaluate("window.ran") is None
+    assert len(complaints) == 2, complaints  # of the 404, and of the script in the page's text
