@@ -22,7 +22,7 @@ from app.http.oip.inference import Inference
 from app.repository.cache import ModelCache
 from app.repository.model import Model
 from app.repository.repository import Repository
-from app.serving.predictor import Predictor, predict_encoded
+from app.serving.predictor import Predictor, predict
 from app.settings import Settings
 from core import encoding, network
 
@@ -59,8 +59,7 @@ def compare(folder: Path, rows: int, width: int) -> None:
             return np.frombuffer(parser.parse(body)["inputs"][0]["data"].as_buffer(of_type="d"))
 
         def least(numbers: Callable[[], np.ndarray] = numbers, is_binary: bool = is_binary) -> bytes:
-            features = encoding.transform_matrix(model.encoding, numbers().reshape(rows, width))
-            return answer(predict_encoded(model, features).probabilities, is_binary)
+            return answer(predict(model, numbers().reshape(rows, width)).probabilities, is_binary)
 
         def ours(headers: dict[str, str] = headers, body: bytes = body) -> bytes:
             reply = inference.infer(model=model.name, headers=headers, body=body)

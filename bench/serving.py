@@ -1,6 +1,6 @@
 """Requests per second beside the limit and beside the usual way, by wrk, in turns, one worker each.
 
-    python bench/serving.py [--seconds 3] [--rounds 3] [--connections 32]
+    python bench/serving.py [--seconds 3] [--rounds 3] [--connections 32] [--only 1×4]
 
 Needs wrk on the path. Every target predicts with the same weights; only one is asked at a time, in turns, and what is
 quoted is the median over the rounds of the ratio within each round.
@@ -93,7 +93,7 @@ def make_model(folder: Path, name: str, width: int) -> None:
 
 @contextmanager
 def server(app: str, environment: dict[str, str], probe: str) -> Iterator[str]:
-    """One uvicorn worker with one BLAS thread; its address."""
+    """One uvicorn worker with one BLAS thread, its options as `neurona serve` sets them; its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -107,6 +107,8 @@ def server(app: str, environment: dict[str, str], probe: str) -> Iterator[str]:
         "--log-level",
         "warning",
         "--no-access-log",
+        "--no-proxy-headers",
+        "--no-server-header",
     ]
     settings = {**os.environ, "OPENBLAS_NUM_THREADS": "1", **environment}
     process = subprocess.Popen(command, cwd=ROOT, env=settings, stderr=subprocess.DEVNULL)
@@ -157,6 +159,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--only", default="", help="loads whose name has this in it")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -166,7 +169,7 @@ def main() -> None:
             "| load | bare | Neurona | usual | Neurona / bare | Neurona / usual | p99 ms, Neurona and bare |"
         )
         print("|---|---|---|---|---|---|---|")
-        for load in LOADS:
+        for load in (each for each in LOADS if arguments.only in each.name):
             print(row(load, folder, arguments), flush=True)
 
 

@@ -80,7 +80,7 @@ class Encoding:
         ends = np.cumsum([column.width for column in self.columns]).tolist()
         return tuple(slice(end - column.width, end) for end, column in zip(ends, self.columns, strict=True))
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Features that the network sees."""
         return sum(column.width for column in self.columns)

@@ -20,10 +20,15 @@ def softmax(logits: npt.ArrayLike) -> Array:
     """
     with np.errstate(**_QUIET):  # type: ignore[arg-type]
         z = _class_first(logits)
-        z -= np.maximum.reduce(z, axis=0)
-        np.exp(z, out=z)
-        z /= np.add.reduce(z, axis=0)
+        softmax_in_place(z)
     return np.ascontiguousarray(z.T)
+
+
+def softmax_in_place(z: Array) -> None:
+    """`softmax` of floats (c, …) that stand class-first; nothing is checked, and exponents may overflow."""
+    z -= np.maximum.reduce(z, axis=0)
+    np.exp(z, out=z)
+    z /= np.add.reduce(z, axis=0)
 
 
 def log_softmax(logits: npt.ArrayLike) -> Array:

@@ -41,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         "timeout_graceful_shutdown": round(settings.shutdown_seconds),
         "access_log": False,  # the door writes it
         "server_header": False,
+        "proxy_headers": False,  # nothing here asks for the client's address or scheme
     }
     # uvicorn ends by sending itself the signal that stopped it; by then everything is done, and that is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -7,7 +7,8 @@ else goes on to the framework.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 import anyio.to_thread
 from starlette.requests import Request
@@ -19,7 +20,10 @@ from app.http.bodies import receive_body
 from app.http.native import Desk, predict
 from app.http.oip.inference import Inference
 from app.http.oip.reply import Reply
+from app.repository.model import Model
 from app.settings import Settings
+
+Headers: TypeAlias = Mapping[bytes, bytes]
 
 _MODELS, _PREDICT = "/v1/models/", "/predict"
 _TENSORS, _INFER = "/v2/models/", "/infer"
@@ -42,6 +46,7 @@ class Lane:
         self._in_flight = 0
 
     @staticmethod
+    @lru_cache(maxsize=1024)  # the same few models are asked for at every request
     def takes(path: str) -> Call | None:
         """What is called, if the path is one of the lane's."""
         if path.endswith(_PREDICT) and path.startswith(_MODELS):
@@ -55,18 +60,31 @@ class Lane:
                 return Call("/v2/models/{name}/versions/{version}/infer", model, rest[1])
         return None
 
-    async def answer(self, call: Call, headers: Mapping[bytes, bytes], receive: Receive) -> Reply:
+    async def answer(self, call: Call, headers: Headers, receive: Receive) -> Reply:
         """The answer to a call.
 
         Raises: Busy, if too many are in flight; else as `receive_body` and, in the native protocol, `predict`.
         """
         if self._in_flight >= self._settings.max_in_flight:
             raise Busy(reason=f"{self._in_flight} predictions are in flight already (max_in_flight)")
+        native = call.version is None and call.route.startswith(_MODELS)
         self._in_flight += 1
         try:
-            if call.route.startswith(_MODELS):
-                return await self._predict(call.model, headers, receive)
-            return await self._infer(call, headers, receive)
+            body = await receive_body(
+                receive,
+                _text(headers, b"content-encoding") if native else "",  # the other protocol unpacks its parts
+                limit=self._settings.max_predict_bytes,
+                setting="max_predict_bytes",
+                idle_seconds=self._settings.idle_seconds,
+            )
+            if native:
+                at_hand = self._desk.predictor.model_at_hand(call.model)
+                if at_hand is not None and len(body) <= _LARGE_BODY:
+                    return self._predict(at_hand, headers, body)
+                return await anyio.to_thread.run_sync(self._fetch_and_predict, call.model, headers, body)
+            if len(body) <= _LARGE_BODY and self._inference.at_hand(call.model, call.version):
+                return self._infer(call, headers, body)
+            return await anyio.to_thread.run_sync(self._infer, call, headers, body)
         finally:
             self._in_flight -= 1
 
@@ -77,48 +95,27 @@ class Lane:
         reply = await self.answer(call, dict(request.scope["headers"]), request.receive)
         return Response(reply.body, reply.status, dict(reply.headers))
 
-    async def _predict(self, ref: str, headers: Mapping[bytes, bytes], receive: Receive) -> Reply:
-        body = await self._body(receive, headers.get(b"content-encoding", b"").decode("latin-1"))
-        media_type = headers.get(b"content-type", b"").decode("latin-1")
-        accept = headers.get(b"accept", b"*/*").decode("latin-1")
-        model = self._desk.predictor.model_at_hand(ref)
-        if model is not None and len(body) <= _LARGE_BODY:
-            return _good(predict(self._desk, model, body, media_type=media_type, accept=accept))
+    def _predict(self, model: Model, headers: Headers, body: bytes) -> Reply:
+        asked = _text(headers, b"content-type"), _text(headers, b"accept")
+        answer, media_type = predict(self._desk, model, body, media_type=asked[0], accept=asked[1])
+        return Reply(200, {"content-type": media_type}, answer)
 
-        def at_leisure() -> tuple[bytes, str]:
-            found = self._desk.predictor.model(ref)
-            return predict(self._desk, found, body, media_type=media_type, accept=accept)
+    def _fetch_and_predict(self, ref: str, headers: Headers, body: bytes) -> Reply:
+        return self._predict(self._desk.predictor.model(ref), headers, body)
 
-        return _good(await anyio.to_thread.run_sync(at_leisure))
-
-    async def _infer(self, call: Call, headers: Mapping[bytes, bytes], receive: Receive) -> Reply:
-        body = await self._body(receive, "")
+    def _infer(self, call: Call, headers: Headers, body: bytes) -> Reply:
         named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
-
-        def infer() -> Reply:
-            return self._inference.infer(model=call.model, version=call.version, headers=named, body=body)
-
-        if len(body) <= _LARGE_BODY and self._inference.at_hand(call.model, call.version):
-            return infer()
-        return await anyio.to_thread.run_sync(infer)
-
-    async def _body(self, receive: Receive, encoding: str) -> bytes:
-        return await receive_body(
-            receive,
-            encoding,
-            limit=self._settings.max_predict_bytes,
-            setting="max_predict_bytes",
-            idle_seconds=self._settings.idle_seconds,
-        )
+        return self._inference.infer(model=call.model, version=call.version, headers=named, body=body)
 
 
-def _good(answer: tuple[bytes, str]) -> Reply:
-    return Reply(status=200, headers={"content-type": answer[1]}, body=answer[0])
+def _text(headers: Headers, name: bytes) -> str:
+    return headers[name].decode("latin-1") if name in headers else ""
 
 
 async def send_reply(send: Send, reply: Reply, request_id: bytes) -> None:
     """A reply, in the two messages of ASGI."""
-    headers = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
-    headers += [(b"content-length", b"%d" % len(reply.body)), (b"x-request-id", request_id)]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
+    status, named, body = reply
+    headers = [(b"content-length", b"%d" % len(body)), (b"x-request-id", request_id)]
+    headers += [(name.encode(), value.encode()) for name, value in named.items()]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -96,18 +96,16 @@ class Meters:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
-        key = Route(method, route, status)
-        durations = self._routes.get(key)
+        durations = self._routes.get((method, route, status))  # type: ignore[call-overload]
         if durations is None:
-            durations = self._routes[key] = Durations()
+            durations = self._routes[Route(method, route, status)] = Durations()
         durations.add(seconds)
 
     def tally(self, protocol: str, model: str, version: int) -> Tally:
         """Where to count the predictions of one version."""
-        key = (protocol, model, version)
-        found = self._served.get(key)  # type: ignore[call-overload]
+        found = self._served.get((protocol, model, version))  # type: ignore[call-overload]
         if found is None:
-            found = self._served[Served(*key)] = Tally()
+            found = self._served[Served(protocol, model, version)] = Tally()
         return found  # type: ignore[no-any-return]
 
     def write(self) -> None:

@@ -8,7 +8,8 @@ from app.http.wire.answer import Answer, Explanation
 from app.http.wire.answers import write
 from app.http.wire.rows import JsonParser, read
 from app.repository.model import Model
-from app.serving.predictor import Predictor, predict_encoded
+from app.serving import predictor
+from app.serving.predictor import Predictor
 
 
 class Desk(NamedTuple):
@@ -25,21 +26,12 @@ def predict(desk: Desk, model: Model, body: bytes, *, media_type: str, accept: s
     began = perf_counter()
     asked = read(body, media_type, model.encoding, max_rows=desk.max_rows, parser=desk.parser)
     decoded = perf_counter()
-    prediction = predict_encoded(model, asked.features)
+    prediction = predictor.predict(model, asked.rows)
     explanation = None
     if asked.explain:
-        shares = desk.predictor.contributions(model, asked.features, prediction.winners)
-        explanation = Explanation(model.encoding, shares)
+        explanation = Explanation(model.encoding, desk.predictor.explain(model, asked.rows, prediction))
     computed = perf_counter()
-    answer = Answer(
-        model=model.name,
-        version=model.version,
-        classes=model.classes,
-        probabilities=prediction.probabilities,
-        top_k=asked.top_k,
-        explanation=explanation,
-    )
-    written = write(answer, accept)
+    written = write(Answer(*prediction, asked.top_k, explanation), accept)
     tally = desk.meters.tally("native", model.name, model.version)
-    tally.add(len(asked.features), began, decoded, computed, perf_counter())
+    tally.add(len(prediction.probabilities), began, decoded, computed, perf_counter())
     return written

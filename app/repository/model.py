@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from core.encoding import Encoding, VectorColumn
+from core.inference import Folded, fold
 from core.network import Params, sizes
 
 Class = str | int | bool
@@ -27,10 +29,17 @@ class Model:
         """Features of the network, hidden units of each layer, classes."""
         return sizes(self.parameters)
 
+    @cached_property
+    def folded(self) -> Folded | None:
+        """The network for raw rows, where there is one: what most predictions are made with."""
+        return fold(self.parameters, self.encoding)
+
     @property
     def nbytes(self) -> int:
         """Memory that the model holds: weights exactly, the rest by a fair estimate."""
         weights = sum(layer.weight.nbytes + layer.bias.nbytes for layer in self.parameters)
+        if self.folded is not None:
+            weights += self.folded.params[0].weight.nbytes
         vectors = [column for column in self.encoding.columns if isinstance(column, VectorColumn)]
         return weights + sum(v.mean.nbytes + v.scale.nbytes for v in vectors) + _estimate(self.card)
 

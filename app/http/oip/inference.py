@@ -11,14 +11,14 @@ from app.errors import ModelNotFound, NeuronaError, VersionNotFound
 from app.http.meters import Meters
 from app.http.oip import ask as asks
 from app.http.oip.body import split
-from app.http.oip.features import features, raw
 from app.http.oip.outputs import wishes, write
 from app.http.oip.reply import Reply, refused
+from app.http.oip.rows import raw, rows
 from app.http.oip.statistics import Statistics, Timing
 from app.http.wire.json_document import Parser
 from app.repository.model import Model
 from app.repository.names import is_name, version_number
-from app.serving.predictor import Predictor, predict_encoded
+from app.serving.predictor import Predictor, predict
 from app.settings import Settings
 
 _SPARE = 10  # inputs beyond the model's columns that are looked at, so as to name what is wrong with them
@@ -65,14 +65,14 @@ class Inference:
         else:
             ask = asks.read(parts, self.parser, most_inputs=len(model.encoding.columns) + _SPARE)
         chosen = wishes(ask)
-        x = features(model.encoding, ask, max_rows=settings.max_predict_rows)
+        asked = rows(model.encoding, ask, max_rows=settings.max_predict_rows)
         decoded = self.clock()
-        prediction = predict_encoded(model, x)
+        prediction = predict(model, asked)
         computed = self.clock()
         reply = write(ask, chosen, prediction, accept_encoding=headers.get("accept-encoding", ""))
-        timing = Timing(began, decoded, computed, self.clock())
-        self.statistics.succeed((model.name, model.version), len(x), timing)
-        self.meters.tally("oip", model.name, model.version).add(len(x), *timing)
+        count, timing = len(prediction.probabilities), Timing(began, decoded, computed, self.clock())
+        self.statistics.succeed((model.name, model.version), count, timing)
+        self.meters.tally("oip", model.name, model.version).add(count, *timing)
         return reply
 
 

@@ -1,8 +1,7 @@
 """An answer as it goes out: status, headers and bytes, of no web framework."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -12,8 +11,7 @@ from app.http.errors import protocol_status, status_of
 JSON = "application/json"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reply:
+class Reply(NamedTuple):
     """Header names are in lower case; `content-length` is left to whoever sends it."""
 
     status: int

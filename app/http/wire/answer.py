@@ -1,7 +1,5 @@
 """What every format of an answer is written from."""
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 from core.arrays import Array
@@ -17,8 +15,7 @@ class Explanation(NamedTuple):
     contributions: Array
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """The prediction of one model: probabilities (m, c) float32, finite, C order; rows sum to 1."""
 
     model: str
@@ -28,7 +25,7 @@ class Answer:
     top_k: int | None = None
     explanation: Explanation | None = None
 
-    @cached_property
+    @property
     def labels(self) -> list[Label]:
         """The likeliest class of each row; the first of those that are equally likely."""
         if not len(self.probabilities):

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from app.errors import Unreadable
 from app.http.wire.arrow_messages import batches
-from app.http.wire.features import from_columns, from_matrix, is_vector, names
 from app.http.wire.problems import Problems, check_header, check_rows, shown, wrong
 from app.http.wire.request import Request
+from app.http.wire.schema import finite_columns, finite_matrix, is_vector, names
 from core.arrays import Array
 from core.encoding import CategoricalColumn, Codes, Column, Encoding, RawColumn, VectorColumn
 
@@ -22,7 +22,7 @@ Chunked = Any  # pa.ChunkedArray of a type that is known only once it is looked 
 
 
 def read(body: bytes, encoding: Encoding, *, max_rows: int) -> Request:
-    """The rows of an Arrow IPC stream, encoded.
+    """The rows of an Arrow IPC stream.
 
     Raises `Unreadable` (corrupt), `Invalid` (not this model's columns, or compressed) or `TooLarge`.
     """
@@ -31,10 +31,10 @@ def read(body: bytes, encoding: Encoding, *, max_rows: int) -> Request:
     columns = {c.name: _column(c, table.column(c.name), problems) for c in encoding.columns}
     problems.settle()
     if encoding.inputs is None:
-        return Request(features=from_columns(encoding, columns, problems))
+        return Request(finite_columns(columns, problems))
     parts = [raw for raw in columns.values() if not isinstance(raw, Codes)]
     matrix = parts[0] if is_vector(encoding) else np.column_stack(parts)
-    return Request(features=from_matrix(encoding, matrix, problems))
+    return Request(finite_matrix(encoding, matrix, problems))
 
 
 def _table(body: bytes, encoding: Encoding, max_rows: int) -> pa.Table:

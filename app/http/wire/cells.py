@@ -9,8 +9,8 @@ from types import NoneType
 
 import numpy as np
 
-from app.http.wire.features import is_vector, names
 from app.http.wire.problems import Problems, described, listed
+from app.http.wire.schema import is_vector, names
 from core.arrays import Array
 from core.encoding import CategoricalColumn, Codes, Column, Encoding, RawColumn, RawColumns, VectorColumn
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from app.errors import Unreadable
 from app.http.wire.cells import codes
-from app.http.wire.features import from_columns, from_matrix, names
 from app.http.wire.problems import Problems, check_header, check_rows, described, listed, wrong
 from app.http.wire.request import Request
+from app.http.wire.schema import finite_columns, finite_matrix, names
 from core.arrays import Array
 from core.encoding import CategoricalColumn, Codes, Encoding, RawColumn, RawColumns, VectorColumn
 
@@ -33,7 +33,7 @@ class Text(NamedTuple):
 
 
 def read(body: bytes, encoding: Encoding, *, max_rows: int) -> Request:
-    """The rows of a CSV text (UTF-8), encoded.
+    """The rows of a CSV text (UTF-8).
 
     Raises `Unreadable` (not UTF-8, or quotes astray), `Invalid` (not this model's columns) or `TooLarge`.
     """
@@ -43,8 +43,8 @@ def read(body: bytes, encoding: Encoding, *, max_rows: int) -> Request:
     text = _text(body, names(encoding), max_rows)
     problems = Problems("line {}", text.lines)
     if encoding.inputs is not None:
-        return Request(features=from_matrix(encoding, _matrix(text, encoding, problems), problems))
-    return Request(features=from_columns(encoding, _columns(text, encoding, problems), problems))
+        return Request(finite_matrix(encoding, _matrix(text, encoding, problems), problems))
+    return Request(finite_columns(_columns(text, encoding, problems), problems))
 
 
 # text

@@ -21,30 +21,32 @@ from app.http.wire.json_document import (
 from app.http.wire.problems import Problems, check_rows, listed, printable, shown, wrong
 from app.http.wire.request import Request
 from core.arrays import Array
-from core.encoding import Encoding, transform, transform_matrix
+from core.encoding import Encoding, RawColumns
 
 FIELDS = ("instances", "top_k", "explain")
 PLACE = "instances[{}]"
+_OBJECT, _LIST = (JSONObject, dict), (JSONArray, list)
+_ROWS_ALONE = ["instances"]
 
 
 def read(body: bytes, encoding: Encoding, *, max_rows: int, parser: Parser | None = None) -> Request:
-    """The rows of a JSON body, encoded.
+    """The rows of a JSON body.
 
     A `parser` that the caller keeps saves large bodies some page faults. JSON has no infinity to refuse.
 
     Raises `Unreadable` (not JSON), `Invalid` (JSON, but not rows of this model) or `TooLarge`.
     """
     document = parse(body, parser)
-    if not isinstance(document, JSONObject | dict):
+    if not isinstance(document, _OBJECT):
         raise wrong(f"expected an object with 'instances', got {describe(document)}")
-    top_k, explain = (None, False) if list(document) == ["instances"] else _options(document)
+    top_k, explain = (None, False) if list(document) == _ROWS_ALONE else _options(document)
     instances = document["instances"]
-    if not isinstance(instances, JSONArray | list):
+    if not isinstance(instances, _LIST):
         raise wrong(
             f"expected 'instances' to be a list of rows, got {describe(instances)}", location="instances"
         )
     check_rows(len(instances), max_rows)
-    return Request(features=_features(instances, body, encoding), top_k=top_k, explain=explain)
+    return Request(_rows(instances, body, encoding), top_k, explain)
 
 
 # the body
@@ -76,14 +78,14 @@ def _options(document: JSONObject | dict[str, object]) -> tuple[int | None, bool
 # the rows
 
 
-def _features(instances: List, body: bytes, encoding: Encoding) -> Array:
+def _rows(instances: List, body: bytes, encoding: Encoding) -> Array | RawColumns:
     count, inputs = len(instances), encoding.inputs
     if inputs is None:
-        return transform(encoding, cells.columns(_python(instances), encoding, Problems(PLACE)))
+        return cells.columns(_python(instances), encoding, Problems(PLACE))
     matrix = _flat(instances, body, inputs)
     if matrix is None:
-        matrix = cells.matrix(_python(instances), count, encoding, Problems(PLACE))
-    return transform_matrix(encoding, matrix)
+        return cells.matrix(_python(instances), count, encoding, Problems(PLACE))
+    return matrix
 
 
 def _flat(instances: List, body: bytes, inputs: int) -> Array | None:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from app.errors import Unreadable
-from app.http.wire.features import from_matrix
 from app.http.wire.problems import Problems, check_rows, described, shown, wrong
 from app.http.wire.request import Request
+from app.http.wire.schema import finite_matrix
 from core.arrays import Array
 from core.encoding import Encoding
 
@@ -33,7 +33,7 @@ class Header(NamedTuple):
 
 
 def read(body: bytes, encoding: Encoding, *, max_rows: int) -> Request:
-    """The rows of an array, encoded. NaN is a missing value.
+    """The rows of an array. NaN is a missing value.
 
     Raises `Unreadable` (not an array, cut short, or too long), `Invalid` (not an array of this model's shape,
     not of real numbers, not finite, or the model has columns that are not numbers) or `TooLarge`.
@@ -41,7 +41,7 @@ def read(body: bytes, encoding: Encoding, *, max_rows: int) -> Request:
     if encoding.inputs is None:
         raise wrong("an array of numbers cannot hold this model's mixed columns; send JSON, CSV or Arrow")
     matrix = _matrix(body, _header(body), encoding.inputs, max_rows)
-    return Request(features=from_matrix(encoding, matrix, Problems("row {}")))
+    return Request(finite_matrix(encoding, matrix, Problems("row {}")))
 
 
 def _matrix(body: bytes, header: Header, inputs: int, max_rows: int) -> Array:

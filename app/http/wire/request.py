@@ -1,14 +1,14 @@
-"""What every format is read into: the features of the rows, and what is asked about them."""
+"""What every format is read into: the rows, and what is asked about them."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from core.arrays import Array
+from core.encoding import RawColumns
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """`features` is (m, width) float32, encoded and finite: what the network takes."""
+class Request(NamedTuple):
+    """rows: (m, inputs) numbers where the model takes a plain matrix, else columns; NaN missing, none infinite."""
 
-    features: Array
+    rows: Array | RawColumns
     top_k: int | None = None
     explain: bool = False

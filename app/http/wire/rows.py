@@ -39,7 +39,7 @@ def read(
     max_rows: int,
     parser: Parser | None = None,
 ) -> Request:
-    """The rows of `body`, encoded for the model. No media type at all means JSON.
+    """The rows of `body`, checked against the model's schema. No media type at all means JSON.
 
     A server that keeps one `parser` spares large JSON bodies some page faults; it may be busy. Only JSON says
     `top_k` and `explain`.

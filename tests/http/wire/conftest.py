@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +12,8 @@ import pytest
 
 from app.errors import Invalid, Problem
 from app.http.wire import rows
-from app.http.wire.request import Request
 from core import encoding
+from core.arrays import Array
 from core.encoding import Codes, Encoding
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -56,18 +56,28 @@ def table() -> Encoding:
     return encoding.fit(columns, booleans=["new"])
 
 
+class Read(NamedTuple):
+    """A request, its rows as the network sees them."""
+
+    features: Array
+    top_k: int | None
+    explain: bool
+
+
 @pytest.fixture(scope="session")
-def read() -> Callable[..., Request]:
+def read() -> Callable[..., Read]:
     """`rows.read` with at most 50 rows."""
 
-    def call(model: Encoding, body: bytes, media_type: str = "application/json", **more: Any) -> Request:
-        return rows.read(body, media_type, model, max_rows=MOST_ROWS, **more)
+    def call(model: Encoding, body: bytes, media_type: str = "application/json", **more: Any) -> Read:
+        found, *asked = rows.read(body, media_type, model, max_rows=MOST_ROWS, **more)
+        encode = encoding.transform if isinstance(found, Mapping) else encoding.transform_matrix
+        return Read(encode(model, found), *asked)
 
     return call
 
 
 @pytest.fixture(scope="session")
-def problems(read: Callable[..., Request]) -> Callable[..., tuple[Problem, ...]]:
+def problems(read: Callable[..., Read]) -> Callable[..., tuple[Problem, ...]]:
     """The problems for which a body is refused as invalid."""
 
     def call(model: Encoding, body: bytes, media_type: str = "application/json") -> tuple[Problem, ...]:

@@ -1,4 +1,4 @@
-"""From the tensors of a request to the features that the network sees."""
+"""From the tensors of a request to the rows that it asks about."""
 
 from collections import Counter
 
@@ -13,8 +13,8 @@ from app.http.oip.signature import Port
 from app.http.oip.strings import strings
 from app.http.oip.tensor import Tensor, shape_text
 from app.http.wire.cells import codes
-from app.http.wire.features import from_columns, from_matrix
 from app.http.wire.problems import Problems, check_rows, described, listed, shown, wrong
+from app.http.wire.schema import finite_columns, finite_matrix
 from core.arrays import Array
 from core.encoding import (
     CategoricalColumn,
@@ -23,14 +23,14 @@ from core.encoding import (
     Encoding,
     NumericColumn,
     RawColumn,
-    transform_matrix,
+    RawColumns,
 )
 
 _SINGLE = "FP32"
 
 
-def features(encoding: Encoding, ask: Ask, *, max_rows: int) -> Array:
-    """(m, width) float32. Raises: Invalid, naming the input, what it should be and what came; TooLarge."""
+def rows(encoding: Encoding, ask: Ask, *, max_rows: int) -> Array | RawColumns:
+    """Checked against the model's schema. Raises: Invalid, naming the input and what it should be; TooLarge."""
     ports = signature.inputs(encoding)
     tensors = _matched(ports, ask.inputs)
     for port, tensor in zip(ports, tensors, strict=True):
@@ -40,7 +40,7 @@ def features(encoding: Encoding, ask: Ask, *, max_rows: int) -> Array:
     _check_lengths(tensors)
     pairs = zip(encoding.columns, tensors, strict=True)
     columns = {column.name: _column(column, tensor, ask.regular) for column, tensor in pairs}
-    return from_columns(encoding, columns, Problems("row {}"))
+    return finite_columns(columns, Problems("row {}"))
 
 
 def raw(encoding: Encoding, blob: memoryview) -> Ask:
@@ -106,9 +106,9 @@ def _of_matrix(encoding: Encoding, tensor: Tensor, regular: bool) -> Array:
     matrix = _numbers(tensor, regular)
     matrix = matrix.reshape(len(matrix), -1) if matrix.ndim == 1 else matrix
     if tensor.blob is None:  # JSON has no infinity
-        return transform_matrix(encoding, matrix)
+        return matrix
     try:
-        return from_matrix(encoding, matrix, Problems("features[{}]"))
+        return finite_matrix(encoding, matrix, Problems("features[{}]"))
     except Invalid as error:
         raise Invalid(*error.problems, summary=f"{tensor.place}: {error}") from None
 

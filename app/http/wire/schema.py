@@ -1,7 +1,4 @@
-"""From decoded rows to what the network takes: encoded by the model's own encoding, infinities refused.
-
-The encoding itself bounds what is finite but far out, so its float32 features are always finite.
-"""
+"""What a model's schema asks of decoded rows, beyond their types: names in order, and no infinity."""
 
 from collections.abc import Iterator
 
@@ -9,9 +6,7 @@ import numpy as np
 
 from app.http.wire.problems import Problems
 from core.arrays import Array
-from core.encoding import FAR, Codes, Encoding, RawColumns, VectorColumn, transform, transform_matrix
-
-_FAR = np.float32(FAR)
+from core.encoding import Codes, Encoding, RawColumns, VectorColumn
 
 
 def is_vector(encoding: Encoding) -> bool:
@@ -24,33 +19,27 @@ def names(encoding: Encoding) -> tuple[str, ...]:
     return tuple(column.name for column in encoding.columns)
 
 
-def from_matrix(encoding: Encoding, matrix: Array, problems: Problems) -> Array:
-    """(m, width) float32 from (m, inputs) of any real dtype, NaN = missing; `Invalid` where infinite."""
-    encoded = transform_matrix(encoding, matrix)
-    if not _is_far(encoded):
-        return encoded
+def finite_matrix(encoding: Encoding, matrix: Array, problems: Problems) -> Array:
+    """(m, inputs) of any real dtype, NaN = missing, as it came; `Invalid` where infinite."""
+    if matrix.dtype.kind != "f" or np.isfinite(np.vdot(matrix, matrix)):  # the sum of squares, in no time
+        return matrix
     for row, place in _infinities(matrix):
         element = f" as element {place}" if is_vector(encoding) else ""
         column = encoding.columns[0 if is_vector(encoding) else place]
         problems.add(row, _message(matrix[row, place], element), column.name)
     problems.settle()
-    return encoded
+    return matrix
 
 
-def from_columns(encoding: Encoding, columns: RawColumns, problems: Problems) -> Array:
-    """(m, width) float32 from raw columns; `Invalid` where a number is infinite."""
+def finite_columns(columns: RawColumns, problems: Problems) -> RawColumns:
+    """Raw columns as they came; `Invalid` where a number is infinite."""
     for name, raw in columns.items():
         if not isinstance(raw, Codes):
             for row, place in _infinities(raw.reshape(len(raw), -1) if len(raw) else raw):
                 element = f" as element {place}" if raw.ndim == 2 else ""
                 problems.add(row, _message(raw[row] if raw.ndim == 1 else raw[row, place], element), name)
     problems.settle()
-    return transform(encoding, columns)
-
-
-def _is_far(encoded: Array) -> bool:
-    """Whether a number was so far out that the encoding bounded it: the only way for an infinity to come in."""
-    return bool(encoded.max(initial=0) >= _FAR or encoded.min(initial=0) <= -_FAR)
+    return columns
 
 
 def _infinities(numbers: Array) -> Iterator[tuple[int, int]]:
