@@ -26,7 +26,7 @@ def _parameters() -> list[dict[str, Any]]:
 def _parameter(name: str, field: dict[str, Any]) -> dict[str, Any]:
     """As text: lists with commas, a webhook as its URL, null in so many letters."""
     schema = {key: value for key, value in field.items() if key not in ("description", "title", "examples")}
-    kinds = [each for each in schema.get("anyOf", [schema]) if each.get("type") not in ("null", "object")]
+    kinds = [each for each in schema.get("anyOf", [schema]) if each.get("type") != "object"]
     if name == "webhook":
         kinds = [{"type": "string", "format": "uri", "pattern": "^https?://"}]
     schema = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
