@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     trainer: bool = Field(True, description="start and watch a trainer beside the server")
     trainer_workers: int = Field(1, ge=1, description="jobs trained at once by the embedded cluster")
     trainer_threads: int = Field(1, ge=1, description="BLAS threads of each training process")
+    training_niceness: int = Field(
+        10, ge=0, le=19, description="how far training yields the processor to predictions"
+    )
     dask_address: str | None = Field(None, description="scheduler of an existing Dask cluster to train on")
     checkpoint_seconds: float = Field(5.0, gt=0, description="most training time lost to a crash")
     max_attempts: int = Field(3, ge=1, description="workers a job may lose before it fails")

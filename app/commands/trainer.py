@@ -13,6 +13,7 @@ from app.settings import Settings
 from app.telemetry import log_config
 from app.training.trainer import Trainer
 from app.training.webhooks import Webhooks
+from app.training.yielding import lower_session
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Train until SIGTERM or SIGINT, or until the parent is gone; then write checkpoints and return 0."""
     settings = Settings()
     logging.config.dictConfig(log_config(settings))
+    lower_session(settings.training_niceness)
     body, jobs = "app.bootstrap:train_job", JobQueue(settings.database)
     trainer = Trainer(settings=settings, jobs=jobs, body=body, stop=threading.Event())
     for number in (signal.SIGTERM, signal.SIGINT):

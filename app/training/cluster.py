@@ -9,12 +9,14 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
+from app.training.yielding import Yielding
+
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @contextmanager
-def open_cluster(address: str | None, *, workers: int, threads: int) -> Iterator[Client]:
-    """A client of the cluster at `address`, or of one started here with `workers` processes.
+def open_cluster(address: str | None, *, workers: int, threads: int, niceness: int) -> Iterator[Client]:
+    """A client of the cluster at `address`, or of one started here with `workers` processes of that niceness.
 
     The embedded cluster listens on loopback only, and speaks TLS with certificates made for this run, since whoever
     can talk to a Dask scheduler can run code on it.
@@ -37,6 +39,7 @@ def open_cluster(address: str | None, *, workers: int, threads: int) -> Iterator
             ) as cluster,
             Client(cluster, security=security, set_as_default=False) as client,
         ):
+            client.register_plugin(Yielding(niceness))
             yield client
 
 

@@ -58,7 +58,10 @@ class Trainer:
         settings = self.settings
         while not self.stop.is_set():
             with open_cluster(
-                settings.dask_address, workers=settings.trainer_workers, threads=settings.trainer_threads
+                settings.dask_address,
+                workers=settings.trainer_workers,
+                threads=settings.trainer_threads,
+                niceness=settings.training_niceness,
             ) as client:
                 log.info("trainer ready")
                 self.ready.set()
