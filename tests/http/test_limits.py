@@ -155,3 +155,8 @@ def test_allow_names_every_method_of_a_path(client):
     answer = client.patch("/v1/models/iris")
     assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET")
     assert "DELETE, GET" in answer.json()["detail"]
+
+
+def test_no_body_is_an_empty_request_and_blanks_are_no_json(shipped):
+    assert shipped.post("/v2/repository/index").status_code == 200
+    assert shipped.post("/v2/repository/index", content=b"\n", headers=JSON).status_code == 400

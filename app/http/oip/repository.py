@@ -16,7 +16,7 @@ _IDLE = "not in memory; its first request loads it"
 
 def options(body: bytes) -> Fields:
     """The fields of an extension's request, whose body may be empty. Raises: Unreadable, Invalid."""
-    return fields(parse(body, None), "the request") if body.strip() else {}
+    return fields(parse(body, None), "the request") if body else {}
 
 
 def index(catalogue: Catalogue, cache: ModelCache, body: bytes) -> list[dict[str, str]]:
