@@ -28,6 +28,7 @@ Headers: TypeAlias = Mapping[bytes, bytes]
 _MODELS, _PREDICT = "/v1/models/", "/predict"
 _TENSORS, _INFER = "/v2/models/", "/infer"
 _LARGE_BODY = 32 * 1024 * 1024  # a larger one is computed in a thread: the others need not wait for it
+_EXPLAIN = b'"explain"'  # nor for one that asks for explanations, each of which costs many predictions
 
 
 class Call(NamedTuple):
@@ -79,7 +80,7 @@ class Lane:
             )
             if native:
                 at_hand = self._desk.predictor.model_at_hand(call.model)
-                if at_hand is not None and len(body) <= _LARGE_BODY:
+                if at_hand is not None and len(body) <= _LARGE_BODY and _EXPLAIN not in body:
                     return self._predict(at_hand, headers, body)
                 return await anyio.to_thread.run_sync(self._fetch_and_predict, call.model, headers, body)
             if len(body) <= _LARGE_BODY and self._inference.at_hand(call.model, call.version):

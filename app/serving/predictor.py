@@ -13,6 +13,7 @@ from app.repository.model import Class, Model
 from core import encoding as encodings
 from core import explanation, inference, losses, network
 from core.encoding import RawColumns
+from core.explanation import Explanation
 
 Array: TypeAlias = NDArray[Any]
 Rows: TypeAlias = Array | RawColumns
@@ -62,15 +63,15 @@ class Predictor:
         """The same if that takes no waiting, else None."""
         return self._cache.peek(ref)
 
-    def explain(self, model: Model, rows: Rows, prediction: Prediction) -> Array:
-        """What each encoded feature added to the logit of each row's winning class: (m, width) float64.
+    def explain(self, model: Model, rows: Rows, prediction: Prediction) -> Explanation:
+        """What each encoded feature added to the logit of each row's winning class: (m, width) contributions.
 
-        Against the zero vector, which is the training mean of every standardised feature: a row's shares sum to the
-        logit of its winner less what that is for the zero vector. `TooLarge` for more than `max_explain_rows` rows.
+        Against the zero vector, which is the training mean of every standardised feature, and no category.
+        `TooLarge` for more than `max_explain_rows` rows.
         """
         self._check_bound(len(prediction.probabilities))
         baseline = np.zeros(model.encoding.width)
-        return explanation.contributions(model.parameters, encode(model, rows), baseline, prediction.winners)
+        return explanation.explain(model.parameters, encode(model, rows), baseline, prediction.winners)
 
     def _check_bound(self, rows: int) -> None:
         if rows > self._max_explain_rows:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import uvicorn
 
@@ -25,6 +26,7 @@ class Site:
 
     client: httpx.Client
     settings: Settings
+    server: "Listening"
 
     def work(self) -> list[str]:
         """Run every queued job to its end; what became of each."""
@@ -47,6 +49,32 @@ class Site:
         assert sent.status_code in (200, 202), sent.text
         self.work()
         return self.client.get(f"/v1/jobs/{sent.json()['id']}").json()
+
+    def train_on(self, model: str, data: dict[str, Any], **said: Any) -> dict[str, Any]:
+        """Train on a JSON body's data and wait for the end; the job."""
+        sent = self.client.post(f"/v1/models/{model}/train", json={"data": data, **said})
+        assert sent.status_code == 202, sent.text
+        self.work()
+        return self.client.get(f"/v1/jobs/{sent.json()['id']}").json()
+
+
+def mixed_rows(count: int = 60, seed: int = 0) -> tuple[list[dict[str, Any]], list[int]]:
+    """Rows with every kind of column (numbers, some far from 0, some missing; texts; truths; a vector) and labels."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    for place in range(count):
+        width = float(rng.normal(3, 2))
+        rows.append(
+            {
+                "width": None if place % 7 == 3 else width,
+                "seconds": 1.7e9 + 131_072 * int(rng.integers(100)),
+                "colour": [None, "red", "green", "blue"][int(rng.integers(4))],
+                "new": bool(rng.integers(2)),
+                "picture": rng.normal(size=5).astype(np.float32).tolist(),
+            }
+        )
+    labels = [int((row["width"] or 0) > 3) + (row["colour"] == "red") for row in rows]
+    return rows, labels
 
 
 class Listening(uvicorn.Server):
@@ -81,7 +109,7 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
             server = Listening(create_app(build(chosen)))
             opened.callback(server.close)
             client = opened.enter_context(httpx.Client(base_url=server.open(), timeout=30))
-            return Site(client=client, settings=chosen)
+            return Site(client=client, settings=chosen, server=server)
 
         yield make
 
@@ -94,6 +122,12 @@ def site(make_site: Callable[..., Site]) -> Site:
 @pytest.fixture
 def client(site: Site) -> httpx.Client:
     return site.client
+
+
+@pytest.fixture
+def mixed() -> Callable[..., tuple[list[dict[str, Any]], list[int]]]:
+    """Makes rows with every kind of column, and their labels: integers 0 to 2."""
+    return mixed_rows
 
 
 @pytest.fixture

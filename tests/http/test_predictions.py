@@ -2,12 +2,14 @@
 
 import gzip
 import io
+import threading
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from app.repository.repository import Repository
+from app.serving.predictor import Predictor
 from core import encoding, network
 
 NPY = "application/x-npy"
@@ -112,11 +114,45 @@ def test_an_explanation_names_every_column_and_sums_to_the_logit_difference(trai
     logits = network.logits(model.parameters, x)
     base = network.logits(model.parameters, np.zeros_like(x))
     winners = logits.argmax(axis=1)
-    for row, explained in enumerate(answer["explanations"]):
-        assert list(explained) == NAMES
-        assert sum(explained.values()) == pytest.approx(
-            float(logits[row, winners[row]] - base[row, winners[row]]), abs=1e-3
-        )
+    assert [each["label"] for each in answer["explained"]] == answer["labels"]
+    for row, (shares, explained) in enumerate(zip(answer["explanations"], answer["explained"], strict=True)):
+        assert list(shares) == NAMES
+        assert explained["logit"] == pytest.approx(float(logits[row, winners[row]]), abs=1e-5)
+        assert explained["baseline"] == pytest.approx(float(base[row, winners[row]]), abs=1e-5)
+        assert sum(shares.values()) == pytest.approx(explained["logit"] - explained["baseline"], abs=1e-5)
+
+
+@pytest.mark.parametrize("layers", [None, [8], [400], [12, 9], [90, 70, 50]])
+def test_whoever_adds_up_an_explanation_gets_from_the_baseline_to_the_logit(site, mixed, layers):
+    rows, labels = mixed()
+    given_ = {"max_epochs": 4} | ({"hidden_layer_sizes": layers} if layers else {})
+    algorithm = "relu_network" if layers else "softmax_regression"
+    data = {"instances": rows, "labels": labels}
+    assert site.train_on("m", data, algorithm=algorithm, hyperparameters=given_)["state"] == "succeeded"
+    asked, _ = mixed(50, seed=1)
+    asked[0] |= {"colour": "never seen", "new": None, "width": -1e3}
+    answer = site.client.post("/v1/models/m/predict", json={"instances": asked, "explain": True}).json()
+    for shares, explained in zip(answer["explanations"], answer["explained"], strict=True):
+        assert set(shares) == set(rows[0])
+        total = sum(sum(each) if isinstance(each, list) else each for each in shares.values())
+        assert explained["baseline"] + total == pytest.approx(explained["logit"], abs=1e-4)
+
+
+def test_explaining_is_work_for_a_thread_and_holds_up_no_other_request(trained, monkeypatch):
+    seen = []
+    real = Predictor.explain
+
+    def explain(self, *arguments):
+        seen.append(threading.current_thread() is trained.server.thread)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Predictor, "explain", explain)
+    for body in (
+        {"instances": ROWS.tolist(), "explain": True},
+        {"explain": True, "instances": ROWS.tolist()},
+    ):
+        assert trained.client.post("/v1/models/iris/predict", json=body).status_code == 200
+    assert seen == [False, False]
 
 
 def test_no_rows_get_no_answers(trained):

@@ -103,7 +103,7 @@ def test_no_rows_give_no_answers(make_model, predictor):
         assert prediction.probabilities.shape == (0, 3)
         assert prediction.labels == []
         assert top_k(prediction, 2).classes.shape == (0, 2)
-        assert len(predictor.explain(model, rows, prediction)) == 0
+        assert len(predictor.explain(model, rows, prediction).contributions) == 0
 
 
 def test_arguments_are_left_as_they_were(make_model, predictor):
@@ -171,13 +171,14 @@ def test_the_shares_of_all_features_sum_to_the_rise_of_the_winning_logit(
 ):
     model = make_model(hidden, dtype=np.float64, temperature=2.0)
     prediction = predict(model, mixed_rows)
-    shares = predictor.explain(model, mixed_rows, prediction)
+    found = predictor.explain(model, mixed_rows, prediction)
     encoded = encode(model, mixed_rows)
-    logits = network.logits(model.parameters, encoded)
-    average = network.logits(model.parameters, np.zeros((1, encoded.shape[1])))[0]
-    rise = logits[np.arange(9), prediction.winners] - average[prediction.winners]
-    assert shares.shape == encoded.shape
-    assert np.allclose(shares.sum(axis=1), rise, atol=1e-6)
+    logits = network.logits(model.parameters, encoded)[np.arange(9), prediction.winners]
+    average = network.logits(model.parameters, np.zeros((1, encoded.shape[1])))[0, prediction.winners]
+    assert found.contributions.shape == encoded.shape
+    assert np.allclose(found.logits, logits, atol=1e-6)
+    assert np.allclose(found.baseline, average, atol=1e-6)
+    assert np.allclose(found.contributions.sum(axis=1), logits - average, atol=1e-6)
 
 
 def test_in_softmax_regression_a_feature_adds_its_weight_times_its_distance_from_the_mean(
@@ -186,7 +187,7 @@ def test_in_softmax_regression_a_feature_adds_its_weight_times_its_distance_from
     model = make_model((), inputs=4)
     x = np.random.default_rng(1).normal(3, 2, size=(5, 4))
     prediction = predict(model, x)
-    shares = predictor.explain(model, x, prediction)
+    shares = predictor.explain(model, x, prediction).contributions
     weight = model.parameters[0].weight
     for i, column in enumerate(model.encoding.columns):
         expected = (x[:, i] - column.mean) / column.scale * weight[i, prediction.winners]

@@ -186,7 +186,7 @@ PREDICT_BODY: dict[str, Any] = {
                     "explain": {
                         "type": "boolean",
                         "default": False,
-                        "description": "tell what each feature contributed to the winning class",
+                        "description": "tell what each column contributed to the winning class's logit",
                     },
                 },
                 "additionalProperties": False,
@@ -202,6 +202,12 @@ PREDICT_BODY: dict[str, Any] = {
     },
 }
 
+_ANSWER = {
+    "model": "iris",
+    "version": 3,
+    "classes": ["setosa", "versicolor", "virginica"],
+    "labels": ["setosa"],
+}
 PREDICTION: dict[str, Any] = {
     "application/json": {
         "schema": {
@@ -214,15 +220,44 @@ PREDICTION: dict[str, Any] = {
                 "labels": {"type": "array", "items": {}},
                 "probabilities": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
                 "top": {"type": "array", "items": {"type": "array", "items": {"type": "object"}}},
-                "explanations": {"type": "array", "items": {"type": "object"}},
+                "explanations": {
+                    "type": "array",
+                    "description": "with `explain`, by row: each column's share of what moved the winner's logit",
+                    "items": {
+                        "type": "object",
+                        "additionalProperties": {
+                            "anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]
+                        },
+                    },
+                },
+                "explained": {
+                    "type": "array",
+                    "description": "by row, the sum that they make: `logit` (before the temperature) is `baseline`, "
+                    "that of a row at every column's training mean, plus all contributions",
+                    "items": {
+                        "type": "object",
+                        "required": ["label", "baseline", "logit"],
+                        "properties": {
+                            "label": {},
+                            "baseline": {"type": "number"},
+                            "logit": {"type": "number"},
+                        },
+                    },
+                },
             },
         },
-        "example": {
-            "model": "iris",
-            "version": 3,
-            "classes": ["setosa", "versicolor", "virginica"],
-            "labels": ["setosa"],
-            "probabilities": [[0.98, 0.02, 0.0]],
+        "examples": {
+            "probabilities": {"value": {**_ANSWER, "probabilities": [[0.98, 0.02, 0.0]]}},
+            "explained": {
+                "value": {
+                    **_ANSWER,
+                    "probabilities": [[0.98, 0.02, 0.0]],
+                    "explanations": [
+                        {"sepal_length": 0.4, "sepal_width": 0.5, "petal_length": 1.6, "petal_width": 1.4}
+                    ],
+                    "explained": [{"label": "setosa", "baseline": -1.4, "logit": 2.5}],
+                }
+            },
         },
     },
     "application/x-npy": _BINARY,

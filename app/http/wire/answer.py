@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from core import explanation
 from core.arrays import Array
 from core.encoding import Encoding
 
@@ -9,10 +10,10 @@ Label = str | int | bool
 
 
 class Explanation(NamedTuple):
-    """contributions (m, width): of every encoded feature to the winning class of its row."""
+    """What moved the logit of each row's winning class, and how the schema's columns lie among its features."""
 
     encoding: Encoding
-    contributions: Array
+    of_features: explanation.Explanation
 
 
 class Answer(NamedTuple):

@@ -1,4 +1,4 @@
-"""JSON answers: `{"model", "version", "classes", "labels", "probabilities" or "top", "explanations"?}`."""
+"""JSON answers: `{"model", "version", "classes", "labels", "probabilities" or "top"}`, explained if asked for."""
 
 from typing import Any
 
@@ -24,6 +24,7 @@ def write(answer: Answer) -> bytes:
         fields["top"] = _top(answer, answer.top_k)
     if answer.explanation is not None:
         fields["explanations"] = _explanations(answer.explanation)
+        fields["explained"] = _explained(answer, answer.explanation)
     return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -39,13 +40,20 @@ def _top(answer: Answer, most: int) -> list[list[dict[str, Any]]]:
 
 def _explanations(explanation: Explanation) -> list[dict[str, Any]]:
     """By row, each column's contribution: a number, or for a vector column a number for each element."""
-    encoding, contributions = explanation
+    encoding, found = explanation
     columns = [
-        _contribution(contributions[:, part], isinstance(column, VectorColumn))
+        _contribution(found.contributions[:, part], isinstance(column, VectorColumn))
         for column, part in zip(encoding.columns, encoding.slices, strict=True)
     ]
     names = [column.name for column in encoding.columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _explained(answer: Answer, explanation: Explanation) -> list[dict[str, Any]]:
+    """By row, what the contributions explain: the winner's logit, which is its baseline and their sum."""
+    found = explanation.of_features
+    numbers = zip(answer.labels, found.baseline.tolist(), found.logits.tolist(), strict=True)
+    return [{"label": label, "baseline": start, "logit": end} for label, start, end in numbers]
 
 
 def _contribution(part: Array, by_element: bool) -> Array:

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from app.http.wire.answer import Answer, Explanation
 from app.http.wire.answers import write
+from core import explanation
 
 ARROW = "application/vnd.apache.arrow.stream"
 CLASSES = ("setosa", "versicolor", "virginica")
@@ -61,17 +62,31 @@ def test_equally_likely_classes_keep_their_order():
     assert [entry["label"] for entry in top] == list(classes[1::2])
 
 
+def explained(encoding, contributions):
+    rows = np.arange(len(contributions), dtype=np.float64)
+    return Explanation(encoding, explanation.Explanation(contributions, 10.5 + rows, 0.25 * rows))
+
+
 def test_explanations_are_by_column_with_vectors_element_by_element(mixed, numeric):
     contributions = np.arange(2 * mixed.width, dtype=np.float64).reshape(2, -1)
-    shown = answer(np.full((2, 3), 1 / 3, np.float32), explanation=Explanation(mixed, contributions))
+    shown = answer(np.full((2, 3), 1 / 3, np.float32), explanation=explained(mixed, contributions))
     first, second = json.loads(write(shown, None)[0])["explanations"]
     assert list(first) == ["size", "colour", "new", "at"]
     row = contributions[1]
     assert second == {"size": row[0], "colour": sum(row[1:4]), "new": sum(row[4:7]), "at": row[7:].tolist()}
     pair = answer(
-        np.full((1, 3), 1 / 3, np.float32), explanation=Explanation(numeric, np.array([[1.0, 2.0, 4.0]]))
+        np.full((1, 3), 1 / 3, np.float32), explanation=explained(numeric, np.array([[1.0, 2.0, 4.0]]))
     )
     assert json.loads(write(pair, None)[0])["explanations"] == [{"a": 1.0, "b": 6.0}]  # b and its indicator
+
+
+def test_beside_them_stand_the_winner_its_logit_and_what_that_is_at_the_baseline(mixed):
+    p = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]], np.float32)
+    shown = answer(p, top_k=1, explanation=explained(mixed, np.zeros((2, mixed.width))))
+    assert json.loads(write(shown, None)[0])["explained"] == [
+        {"label": "setosa", "baseline": 0.0, "logit": 10.5},
+        {"label": "virginica", "baseline": 0.25, "logit": 11.5},
+    ]
 
 
 @pytest.mark.parametrize(
