@@ -3,7 +3,8 @@
     python bench/serving.py [--seconds 3] [--rounds 3] [--connections 32] [--only 1×4]
 
 Needs wrk on the path. Every target predicts with the same weights; only one is asked at a time, in turns, and what is
-quoted is the median over the rounds of the ratio within each round.
+quoted is the median over the rounds of the ratio within each round. The last column compares the processor time that
+the servers used for a request, which other work on the machine disturbs less than their rates.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,6 +34,7 @@ from core.network import initialise
 
 ROOT = Path(__file__).parents[1]
 NPY, JSON = "application/x-npy", "application/json"
+LANE = ("--http", "app.http.protocol:LaneProtocol")
 LUA = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "{media_type}"
@@ -67,6 +70,29 @@ class Load:
         return json.dumps({"instances": x.tolist()}).encode()
 
 
+class Target(NamedTuple):
+    """A server's address, or a path of it, and its process."""
+
+    url: str
+    process: int
+
+    def at(self, path: str) -> "Target":
+        return Target(self.url + path, self.process)
+
+    def processor_seconds(self) -> float:
+        """That its process has used."""
+        fields = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Asked(NamedTuple):
+    """Requests per second, the 99th percentile in milliseconds, and microseconds of processor time a request."""
+
+    rate: float
+    late: float
+    cost: float
+
+
 LOADS = [Load(1, 4), Load(1, 784), Load(100, 784), Load(1000, 784), Load(100, 784, NPY), Load(1000, 784, NPY)]
 
 
@@ -92,8 +118,8 @@ def make_model(folder: Path, name: str, width: int) -> None:
 
 
 @contextmanager
-def server(app: str, environment: dict[str, str], probe: str) -> Iterator[str]:
-    """One uvicorn worker with one BLAS thread, its options as `neurona serve` sets them; its address."""
+def server(app: str, environment: dict[str, str], probe: str, *options: str) -> Iterator[Target]:
+    """One uvicorn worker with one BLAS thread, its options as `neurona serve` sets them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -109,6 +135,7 @@ def server(app: str, environment: dict[str, str], probe: str) -> Iterator[str]:
         "--no-access-log",
         "--no-proxy-headers",
         "--no-server-header",
+        *options,
     ]
     settings = {**os.environ, "OPENBLAS_NUM_THREADS": "1", **environment}
     process = subprocess.Popen(command, cwd=ROOT, env=settings, stderr=subprocess.DEVNULL)
@@ -122,26 +149,30 @@ def server(app: str, environment: dict[str, str], probe: str) -> Iterator[str]:
                 break
             except OSError:
                 time.sleep(0.05)
-        yield address
+        yield Target(address, process.pid)
     finally:
         process.terminate()
         process.wait()
 
 
-def ask(url: str, load: Load, folder: Path, arguments: argparse.Namespace) -> tuple[float, float]:
-    """Requests per second, and the 99th percentile in milliseconds."""
+def ask(target: Target, load: Load, folder: Path, arguments: argparse.Namespace) -> Asked:
+    """Send a load to it for some seconds."""
     body = folder / "body"
     body.write_bytes(load.body())
     script = folder / "post.lua"
     script.write_text(LUA.format(media_type=load.media_type, body=body))
     command = ["wrk", "-t1", f"-c{arguments.connections}", f"-d{arguments.seconds}s", "--timeout", "30s"]
-    told = subprocess.run([*command, "-s", script, url], capture_output=True, text=True, check=True).stdout
+    before = target.processor_seconds()
+    told = subprocess.run(
+        [*command, "-s", script, target.url], capture_output=True, text=True, check=True
+    ).stdout
     requests, microseconds, errors, late = map(
         int, re.search(r"RESULT (\d+) (\d+) (\d+) (\d+)", told).groups()
     )
     assert errors == 0, told
-    drain(url)
-    return requests / microseconds * 1e6, late / 1000
+    drain(target.url)
+    used = target.processor_seconds() - before
+    return Asked(requests / microseconds * 1e6, late / 1000, used / max(requests, 1) * 1e6)
 
 
 def drain(url: str) -> None:
@@ -166,9 +197,10 @@ def main() -> None:
         for name, width in (("small", 4), ("wide", 784)):
             make_model(folder, name, width)
         print(
-            "| load | bare | Neurona | usual | Neurona / bare | Neurona / usual | p99 ms, Neurona and bare |"
+            "| load | bare | Neurona | usual | Neurona / bare | Neurona / usual | p99 ms, Neurona and bare "
+            "| µs a request, Neurona and bare | by those |"
         )
-        print("|---|---|---|---|---|---|---|")
+        print("|---|---|---|---|---|---|---|---|---|")
         for load in (each for each in LOADS if arguments.only in each.name):
             print(row(load, folder, arguments), flush=True)
 
@@ -183,34 +215,39 @@ def row(load: Load, folder: Path, arguments: argparse.Namespace) -> str:
     }
     with ExitStack() as stack:
         targets = {
-            "bare": stack.enter_context(server("bench.peers.bare:app", peer, "/")) + "/predict",
-            "own": stack.enter_context(server("app.main:app", own, "/v2/health/ready"))
-            + f"/v1/models/{name}/predict",
+            "bare": stack.enter_context(server("bench.peers.bare:app", peer, "/")).at("/predict"),
+            "own": stack.enter_context(server("app.main:app", own, "/v2/health/ready", *LANE)).at(
+                f"/v1/models/{name}/predict"
+            ),
         }
         if load.media_type == JSON:
-            targets["usual"] = (
-                stack.enter_context(server("bench.peers.tutorial:app", peer, "/docs")) + "/predict"
+            targets["usual"] = stack.enter_context(server("bench.peers.tutorial:app", peer, "/docs")).at(
+                "/predict"
             )
-        rates: dict[str, list[float]] = {target: [] for target in targets}
-        late: dict[str, list[float]] = {target: [] for target in targets}
+        asked: dict[str, list[Asked]] = {target: [] for target in targets}
         for turn in range(arguments.rounds):
             for target in list(targets)[:: 1 if turn % 2 else -1]:
-                rate, percentile = ask(targets[target], load, folder, arguments)
-                rates[target].append(rate)
-                late[target].append(percentile)
-    middle = {target: statistics.median(each) for target, each in rates.items()}
-    usual = f"{middle['usual']:.1f}" if "usual" in middle else "–"
-    times = f"{ratio(rates, 'usual'):.1f}" if "usual" in rates else "–"
-    ends = f"{statistics.median(late['own']):.1f}, {statistics.median(late['bare']):.1f}"
+                asked[target].append(ask(targets[target], load, folder, arguments))
+    bare, mine = asked["bare"], asked["own"]
+    usual = asked.get("usual", [])
     return (
-        f"| {load.name} | {middle['bare']:.1f} | {middle['own']:.1f} | {usual} | {ratio(rates, 'bare'):.2f} "
-        f"| {times} | {ends} |"
+        f"| {load.name} | {middle(bare, 'rate'):.1f} | {middle(mine, 'rate'):.1f} "
+        f"| {middle(usual, 'rate') if usual else 0:.1f} | {ratio(mine, bare, 'rate'):.2f} "
+        f"| {ratio(mine, usual, 'rate') if usual else 0:.1f} "
+        f"| {middle(mine, 'late'):.1f}, {middle(bare, 'late'):.1f} "
+        f"| {middle(mine, 'cost'):.0f}, {middle(bare, 'cost'):.0f} | {ratio(bare, mine, 'cost'):.2f} |"
     )
 
 
-def ratio(rates: dict[str, list[float]], peer: str) -> float:
-    pairs = zip(rates["own"], rates[peer], strict=True)
-    return statistics.median(own / other if other else float("inf") for own, other in pairs)
+def middle(asked: list[Asked], figure: str) -> float:
+    """Its median over the rounds."""
+    return statistics.median(getattr(each, figure) for each in asked)
+
+
+def ratio(one: list[Asked], other: list[Asked], figure: str) -> float:
+    """The median over the rounds of the ratio within each."""
+    pairs = zip(one, other, strict=True)
+    return statistics.median(getattr(a, figure) / (getattr(b, figure) or 1e-9) for a, b in pairs)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not is_loopback(settings.host):
         _show_key(settings)
     options: dict[str, Any] = {
+        "http": "app.http.protocol:LaneProtocol",
         "host": settings.host,
         "port": settings.port,
         "workers": settings.workers,

@@ -17,6 +17,7 @@ from app.http.lane import Lane
 from app.http.native import Desk
 from app.http.oip.inference import Inference
 from app.http.openapi import describe
+from app.http.protocol import AtOnce
 from app.http.routes import datasets, inference, jobs, models, pages, predictions, server, training
 from app.http.services import Services
 from app.http.shutdown import at_stop, end_with_parent
@@ -53,6 +54,7 @@ class Application(FastAPI):
     """FastAPI behind the door: what the lane does not take comes to the framework."""
 
     front: ASGIApp
+    at_once: AtOnce  # asked by app.http.protocol, before a request becomes one of ASGI
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer through the door, and what stands before it."""
@@ -111,6 +113,7 @@ def create_app(services: Services) -> Application:
         meters=services.meters,
         metrics_open=settings.metrics_open,
     )
+    app.at_once = door.at_once
     app.front = shared(door, origins(settings.cors_origins))
     errors.install(app)
     describe(app, open_here=not services.keys.roles)

@@ -3,20 +3,26 @@
 import logging
 import re
 import secrets
+from collections.abc import Mapping
 from itertools import count
 from time import perf_counter
+from typing import TypeAlias
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import NeuronaError
 from app.http.errors import respond, unexpected
-from app.http.hardening import hardened
+from app.http.hardening import NOSNIFF, RawHeaders, hardened
 from app.http.keys import Keys, Role, role_needed
-from app.http.lane import Lane, send_reply
+from app.http.lane import Lane
 from app.http.meters import Meters
+from app.http.oip.reply import Reply
+from app.http.protocol import Answered
 
 log = logging.getLogger("neurona.access")
+
+Server: TypeAlias = tuple[str, int | None] | None
 
 _SAFE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
@@ -36,23 +42,47 @@ class Door:
             return
         began = perf_counter()
         headers = dict(scope["headers"])
-        request_id = headers.get(b"x-request-id")
-        if request_id is None or not _SAFE.fullmatch(request_id):
-            request_id = b"%s%08x" % (self._process, next(self._numbers))
+        request_id = self._id(headers)
         scope["request_id"] = request_id.decode()
-        method, path = scope["method"], scope["path"]
-        call = self._lane.takes(path) if method == "POST" else None
+        call = self._lane.takes(scope["path"]) if scope["method"] == "POST" else None
         if call is None:
             await self._through(scope, receive, send, headers=headers, began=began)
             return
         try:
-            self._keys.check(Role.PREDICT, headers, _address(scope))
+            self._keys.check(Role.PREDICT, headers, _address(scope.get("server")))
             reply = await self._lane.answer(call, headers, receive)
         except Exception as error:
             await self._refuse(scope, receive, send, error=error, began=began, route=call.route)
             return
-        await send_reply(send, reply, request_id)
+        await send(
+            {"type": "http.response.start", "status": reply.status, "headers": _headers(reply, request_id)}
+        )
+        await send({"type": "http.response.body", "body": reply.body})
         self._count(scope, call.route, reply.status, began)
+
+    def at_once(self, url: bytes, headers: RawHeaders, body: bytes, server: Server) -> Answered | None:
+        """The answer to a prediction that needs no waiting; None for all else.
+
+        None also for what is refused: `__call__` then meets the same request, and says what is wrong.
+        """
+        call = self._lane.takes_plainly(url)
+        if call is None:
+            return None
+        began, named = perf_counter(), dict(headers)
+        if b"origin" in named:  # a browser's, which may want more headers
+            return None
+        try:
+            self._keys.check(Role.PREDICT, named, _address(server))
+            reply = self._lane.at_once(call, named, body)
+        except Exception:
+            return None
+        if reply is None:
+            return None
+        request_id = self._id(named)
+        self._note(
+            "POST", url.decode(), request_id.decode(), route=call.route, status=reply.status, began=began
+        )
+        return Answered(reply.status, _headers(reply, request_id), reply.body)
 
     async def _through(
         self, scope: Scope, receive: Receive, send: Send, *, headers: dict[bytes, bytes], began: float
@@ -71,7 +101,7 @@ class Door:
         if self._metrics_open and scope["path"] == "/metrics":
             needed = Role.NOBODY
         try:
-            self._keys.check(needed, headers, _address(scope))
+            self._keys.check(needed, headers, _address(scope.get("server")))
         except NeuronaError as error:
             await self._refuse(scope, receive, send, error=error, began=began, route="(refused)")
             return
@@ -93,19 +123,33 @@ class Door:
         await answer(scope, receive, send)
         self._count(scope, route, answer.status_code, began)
 
+    def _id(self, headers: Mapping[bytes, bytes]) -> bytes:
+        """The caller's request id, if it is one that can be shown, or a new one."""
+        request_id = headers.get(b"x-request-id")
+        if request_id is None or not _SAFE.fullmatch(request_id):
+            return b"%s%08x" % (self._process, next(self._numbers))
+        return request_id
+
     def _count(self, scope: Scope, route: str, status: int, began: float) -> None:
+        self._note(
+            scope["method"], scope["path"], scope["request_id"], route=route, status=status, began=began
+        )
+
+    def _note(
+        self, method: str, path: str, request_id: str, *, route: str, status: int, began: float
+    ) -> None:
         seconds = perf_counter() - began
-        self._meters.request(scope["method"], route, status, seconds)
+        self._meters.request(method, route, status, seconds)
         if log.isEnabledFor(logging.INFO):
-            log.info(
-                "%s %s %d",
-                scope["method"],
-                scope["path"],
-                status,
-                extra={"request_id": scope["request_id"], "status": status, "seconds": round(seconds, 6)},
-            )
+            told = {"request_id": request_id, "status": status, "seconds": round(seconds, 6)}
+            log.info("%s %s %d", method, path, status, extra=told)
 
 
-def _address(scope: Scope) -> str | None:
-    server = scope.get("server")
+def _address(server: Server) -> str | None:
     return None if server is None or server[1] is None else str(server[0])
+
+
+def _headers(reply: Reply, request_id: bytes) -> RawHeaders:
+    """Of an answer of the lane: what it says of itself, its length and its id; and no browser takes it for a page."""
+    told = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
+    return [*told, (b"content-length", b"%d" % len(reply.body)), NOSNIFF, (b"x-request-id", request_id)]

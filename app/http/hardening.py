@@ -16,7 +16,8 @@ PAGE = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-cache",
 }
-_EVERYWHERE = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+_EVERYWHERE = [NOSNIFF, (b"referrer-policy", b"no-referrer")]
 _NO_PAGE = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Send
+from starlette.types import Receive
 
 from app.errors import Busy
 from app.http.bodies import receive_body
@@ -37,6 +37,7 @@ class Call(NamedTuple):
     route: str
     model: str
     version: str | None = None
+    native: bool = False
 
 
 class Lane:
@@ -52,7 +53,7 @@ class Lane:
         """What is called, if the path is one of the lane's."""
         if path.endswith(_PREDICT) and path.startswith(_MODELS):
             ref = path[len(_MODELS) : -len(_PREDICT)]
-            return None if "/" in ref else Call("/v1/models/{ref}/predict", ref)
+            return None if "/" in ref else Call("/v1/models/{ref}/predict", ref, native=True)
         if path.endswith(_INFER) and path.startswith(_TENSORS):
             model, *rest = path[len(_TENSORS) : -len(_INFER)].split("/")
             if not rest:
@@ -61,6 +62,23 @@ class Lane:
                 return Call("/v2/models/{name}/versions/{version}/infer", model, rest[1])
         return None
 
+    @classmethod
+    @lru_cache(maxsize=1024)
+    def takes_plainly(cls, url: bytes) -> Call | None:
+        """The same of a URL as it was sent, if it is a path and nothing else, with nothing in it to decode."""
+        return None if b"%" in url or b"?" in url or not url.isascii() else cls.takes(url.decode())
+
+    def at_once(self, call: Call, headers: Headers, body: bytes) -> Reply | None:
+        """The answer to a call whose body is all here, if that needs no waiting; None to have it asked in `answer`.
+
+        Raises as `predict`.
+        """
+        if self._in_flight >= self._settings.max_in_flight or len(body) > self._settings.max_predict_bytes:
+            return None
+        if call.native and b"content-encoding" in headers:
+            return None
+        return self._now(call, headers, body)
+
     async def answer(self, call: Call, headers: Headers, receive: Receive) -> Reply:
         """The answer to a call.
 
@@ -68,24 +86,21 @@ class Lane:
         """
         if self._in_flight >= self._settings.max_in_flight:
             raise Busy(reason=f"{self._in_flight} predictions are in flight already (max_in_flight)")
-        native = call.version is None and call.route.startswith(_MODELS)
         self._in_flight += 1
         try:
+            encoding = (
+                _text(headers, b"content-encoding") if call.native else ""
+            )  # the other unpacks its parts
             body = await receive_body(
                 receive,
-                _text(headers, b"content-encoding") if native else "",  # the other protocol unpacks its parts
+                encoding,
                 limit=self._settings.max_predict_bytes,
                 setting="max_predict_bytes",
                 idle_seconds=self._settings.idle_seconds,
             )
-            if native:
-                at_hand = self._desk.predictor.model_at_hand(call.model)
-                if at_hand is not None and len(body) <= _LARGE_BODY and _EXPLAIN not in body:
-                    return self._predict(at_hand, headers, body)
-                return await anyio.to_thread.run_sync(self._fetch_and_predict, call.model, headers, body)
-            if len(body) <= _LARGE_BODY and self._inference.at_hand(call.model, call.version):
-                return self._infer(call, headers, body)
-            return await anyio.to_thread.run_sync(self._infer, call, headers, body)
+            if (reply := self._now(call, headers, body)) is not None:
+                return reply
+            return await anyio.to_thread.run_sync(self._later, call, headers, body)
         finally:
             self._in_flight -= 1
 
@@ -101,8 +116,21 @@ class Lane:
         answer, media_type = predict(self._desk, model, body, media_type=asked[0], accept=asked[1])
         return Reply(200, {"content-type": media_type}, answer)
 
-    def _fetch_and_predict(self, ref: str, headers: Headers, body: bytes) -> Reply:
-        return self._predict(self._desk.predictor.model(ref), headers, body)
+    def _now(self, call: Call, headers: Headers, body: bytes) -> Reply | None:
+        """The answer, if it needs neither the disk nor long work."""
+        if len(body) > _LARGE_BODY:
+            return None
+        if not call.native:
+            at_hand = self._inference.at_hand(call.model, call.version)
+            return self._infer(call, headers, body) if at_hand else None
+        model = self._desk.predictor.model_at_hand(call.model)
+        return None if model is None or _EXPLAIN in body else self._predict(model, headers, body)
+
+    def _later(self, call: Call, headers: Headers, body: bytes) -> Reply:
+        """The answer, from a thread."""
+        if not call.native:
+            return self._infer(call, headers, body)
+        return self._predict(self._desk.predictor.model(call.model), headers, body)
 
     def _infer(self, call: Call, headers: Headers, body: bytes) -> Reply:
         named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
@@ -111,12 +139,3 @@ class Lane:
 
 def _text(headers: Headers, name: bytes) -> str:
     return headers[name].decode("latin-1") if name in headers else ""
-
-
-async def send_reply(send: Send, reply: Reply, request_id: bytes) -> None:
-    """A reply, in the two messages of ASGI."""
-    status, named, body = reply
-    headers = [(b"content-length", b"%d" % len(body)), (b"x-request-id", request_id)]
-    headers += [(name.encode(), value.encode()) for name, value in named.items()]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

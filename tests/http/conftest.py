@@ -14,6 +14,7 @@ import uvicorn
 
 from app.bootstrap import build, build_workplace
 from app.http.app import create_app
+from app.http.protocol import LaneProtocol
 from app.settings import Settings
 from app.training.body import run_job
 
@@ -81,7 +82,12 @@ class Listening(uvicorn.Server):
     """A server in a thread of this process; `ready` once it listens."""
 
     def __init__(self, app: Any) -> None:
-        super().__init__(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=2))
+        options = {
+            "http": LaneProtocol,
+            "proxy_headers": False,
+            "log_config": None,
+        }  # as `neurona serve` has them
+        super().__init__(uvicorn.Config(app, port=0, timeout_graceful_shutdown=2, **options))
         self.ready = threading.Event()
         self.thread = threading.Thread(target=self.run)
 

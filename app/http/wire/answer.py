@@ -27,8 +27,12 @@ class Answer(NamedTuple):
     explanation: Explanation | None = None
 
     @property
+    def winners(self) -> list[int]:
+        """The number of the likeliest class of each row; the first of those that are equally likely."""
+        places: list[int] = self.probabilities.argmax(axis=1).tolist()
+        return places
+
+    @property
     def labels(self) -> list[Label]:
-        """The likeliest class of each row; the first of those that are equally likely."""
-        if not len(self.probabilities):
-            return []
-        return [self.classes[place] for place in self.probabilities.argmax(axis=1).tolist()]
+        """The likeliest class of each row."""
+        return [self.classes[place] for place in self.winners]

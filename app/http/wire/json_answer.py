@@ -1,31 +1,47 @@
 """JSON answers: `{"model", "version", "classes", "labels", "probabilities" or "top"}`, explained if asked for."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import orjson
 
-from app.http.wire.answer import Answer, Explanation
+from app.http.wire.answer import Answer, Explanation, Label
 from core.arrays import Array
 from core.encoding import VectorColumn
 
 
 def write(answer: Answer) -> bytes:
     """The answer as JSON, its numbers the shortest that read back as the same float32."""
-    fields: dict[str, Any] = {
-        "model": answer.model,
-        "version": answer.version,
-        "classes": answer.classes,
-        "labels": answer.labels,
-    }
+    kind = type(answer.classes[0]).__name__
+    opening, labels = _wording(answer.model, answer.version, answer.classes, kind)
+    parts = [opening, b",".join([labels[place] for place in answer.winners])]
     if answer.top_k is None:
-        fields["probabilities"] = np.ascontiguousarray(answer.probabilities)
+        parts += (b'],"probabilities":', _json(np.ascontiguousarray(answer.probabilities)))
     else:
-        fields["top"] = _top(answer, answer.top_k)
+        parts += (b'],"top":', _json(_top(answer, answer.top_k)))
     if answer.explanation is not None:
-        fields["explanations"] = _explanations(answer.explanation)
-        fields["explained"] = _explained(answer, answer.explanation)
-    return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
+        parts += (b',"explanations":', _json(_explanations(answer.explanation)))
+        parts += (b',"explained":', _json(_explained(answer, answer.explanation)))
+    parts.append(b"}")
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=64)
+def _wording(
+    model: str, version: int, classes: tuple[Label, ...], kind: str
+) -> tuple[bytes, tuple[bytes, ...]]:
+    """What all answers of a version begin with, up to the first label; and each class as JSON.
+
+    kind: of the classes, for True and 1 are equal.
+    """
+    del kind
+    said = _json({"model": model, "version": version, "classes": classes, "labels": []})
+    return said.removesuffix(b"]}"), tuple(map(_json, classes))
+
+
+def _json(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _top(answer: Answer, most: int) -> list[list[dict[str, Any]]]:

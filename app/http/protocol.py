@@ -1,0 +1,101 @@
+"""The lane's own way through uvicorn, for predictions that come whole and are answered at once.
+
+For each request uvicorn makes a task, an event and a cycle of messages, which cost as much as all else about a small
+prediction (bench/serving.py). What has arrived in one piece, and needs no waiting, is answered here between reading
+the socket and writing it; the rest goes on as uvicorn has it, and meets the lane again behind the same door.
+"""
+
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+
+_POST = b"POST"
+
+
+class Answered(NamedTuple):
+    """An answer as it goes out; `headers` are of this server's own making, in lower case."""
+
+    status: int
+    headers: RawHeaders
+    body: bytes
+
+
+class AtOnce(Protocol):
+    """What the application must have to be asked here: `at_once`."""
+
+    def __call__(self, url: bytes, headers: RawHeaders, body: bytes, server: Any) -> Answered | None:
+        """The answer to a POST, if it needs no waiting; None leaves it to the application. Never raises."""
+
+
+class LaneProtocol(HttpToolsProtocol):
+    """One connection. A request is held back until it is known whether all of it is here."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._at_once: AtOnce | None = getattr(self.app, "at_once", None)
+        self._held: list[bytes] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; a request of which more is to come goes uvicorn's way."""
+        super().data_received(data)
+        if self._held is not None:
+            self._let_go()
+
+    def on_message_begin(self) -> None:
+        self._held = None
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        if self._may_be_held():
+            self._held = []
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self._held is None:
+            super().on_body(body)
+        else:
+            self._held.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._held is not None and not self._answer(self._held):
+            self._let_go()
+        if self._held is None:
+            super().on_message_complete()
+        self._held = None
+
+    def _may_be_held(self) -> bool:
+        """Whether this connection is at rest, and the request a plain POST."""
+        return (
+            self._at_once is not None
+            and (self.cycle is None or self.cycle.response_complete)
+            and self.parser.get_method() == _POST
+            and not (self.expect_100_continue or self.flow.write_paused or self.parser.should_upgrade())
+            and (self.limit_concurrency is None or len(self.connections) < self.limit_concurrency)
+        )
+
+    def _let_go(self) -> None:
+        """Go on as if the request had never been held."""
+        held, self._held = self._held or [], None
+        super().on_headers_complete()
+        for piece in held:
+            super().on_body(piece)
+
+    def _answer(self, held: list[bytes]) -> bool:
+        """Write the answer, if there is one at once."""
+        assert self._at_once is not None
+        found = self._at_once(self.url, self.headers, b"".join(held), self.server)
+        if found is None:
+            return False
+        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        parts = [STATUS_LINE[found.status]]
+        for name, value in (*self.server_state.default_headers, *found.headers):
+            parts += (name, b": ", value, b"\r\n")
+        parts += (b"\r\n" if keep_alive else b"connection: close\r\n\r\n", found.body)
+        self.transport.write(b"".join(parts))
+        if not keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+        return True

@@ -1,0 +1,158 @@
+"""Whatever bytes come, in whatever pieces, a connection of the lane answers as uvicorn's own does."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from app.bootstrap import build
+from app.http.app import create_app
+from app.http.protocol import LaneProtocol
+from app.settings import Settings
+
+ROWS = b'{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+TENSOR = (
+    b'{"inputs": [{"name": "features", "shape": [1, 4], "datatype": "FP32", "data": [5.1, 3.5, 1.4, 0.2]}]}'
+)
+_OWN = re.compile(rb"[0-9a-f]{16}")
+
+
+def post(path: bytes, body: bytes, *headers: bytes, version: bytes = b"1.1", length: bool = True) -> bytes:
+    sized = [b"content-length: %d" % len(body)] if length else []
+    lines = [b"POST %s HTTP/%s" % (path, version), b"host: localhost", *sized, *headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+PREDICT, INFER = b"/v1/models/iris/predict", b"/v2/models/iris/infer"
+JSON, GET = b"content-type: application/json", b"GET /v2/health/live HTTP/1.1\r\nhost: localhost\r\n\r\n"
+CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(ROWS), ROWS)
+AT_ONCE = {
+    "a prediction": post(PREDICT, ROWS, JSON),
+    "an inference": post(INFER, TENSOR, JSON),
+    "an old client": post(PREDICT, ROWS, JSON, version=b"1.0"),
+    "a last request": post(PREDICT, ROWS, JSON, b"connection: close"),
+    "chunks": post(PREDICT, CHUNKED, JSON, b"transfer-encoding: chunked", length=False),
+    "two at a time": post(PREDICT, ROWS, JSON) + post(INFER, TENSOR, JSON),
+}
+OTHERWISE = {
+    "no rows": post(PREDICT, b"{}", JSON),
+    "no JSON": post(PREDICT, b"[", JSON),
+    "no body": post(PREDICT, b"", JSON),
+    "no model": post(b"/v1/models/nothing/predict", ROWS, JSON),
+    "no such type": post(PREDICT, ROWS, b"content-type: text/html"),
+    "a page of elsewhere": post(PREDICT, ROWS, JSON, b"origin: https://example.org"),
+    "an encoding": post(PREDICT, ROWS, JSON, b"content-encoding: gzip"),
+    "an escaped path": post(b"/v1/models/iri%73/predict", ROWS, JSON),
+    "a query": post(PREDICT + b"?x=1", ROWS, JSON),
+    "an offer to switch": post(PREDICT, ROWS, JSON, b"connection: upgrade", b"upgrade: websocket"),
+    "a question before the body": post(PREDICT, ROWS, JSON, b"expect: 100-continue"),
+    "another method": b"GET " + PREDICT + b" HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01",
+    "a wrong length": post(PREDICT, ROWS, b"content-length: nine", length=False),
+    "the framework's, and then the lane's": GET + post(PREDICT, ROWS, JSON),
+    "the lane's, and then the framework's": post(PREDICT, ROWS, JSON) + GET,
+}
+
+
+class Wire(asyncio.Transport):
+    """What a connection writes, and whether it closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written, self.closed = bytearray(), False
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return {"sockname": ("127.0.0.1", 80), "peername": ("127.0.0.1", 9)}.get(name, default)
+
+    def pause_reading(self) -> None:
+        """Not obeyed: these bytes were on their way."""
+
+    def resume_reading(self) -> None:
+        """Nothing was paused."""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
+    folder = tmp_path_factory.mktemp("site")
+    services = build(Settings(data=folder / "data", models="models", trainer=False))
+    services.cache.sweep()
+    config = Config(create_app(services), log_config=None, ws="none", proxy_headers=False)
+    config.load()
+    yield config
+    services.jobs.close()
+
+
+async def converse(
+    kind: type[HttpToolsProtocol], config: Config, pieces: list[bytes]
+) -> tuple[bytes, bool, int]:
+    """What is answered to these pieces, ids left out; whether the connection closed; and how many tasks that took."""
+    state, wire, tasks = ServerState(), Wire(), 0
+    connection = kind(config=config, server_state=state, app_state={}, _loop=asyncio.get_running_loop())
+    connection.connection_made(wire)
+    for piece in pieces:
+        if not wire.closed:
+            connection.data_received(piece)
+        tasks += len(state.tasks)
+        while state.tasks:
+            await asyncio.wait(state.tasks, timeout=0.05 if more_is_awaited(connection) else 10)
+            if more_is_awaited(connection):
+                break
+    connection.connection_lost(None)
+    while state.tasks:
+        await asyncio.wait(state.tasks, timeout=10)
+    return _OWN.sub(b"", bytes(wire.written)), wire.closed, tasks
+
+
+def more_is_awaited(connection: HttpToolsProtocol) -> bool:
+    return connection.cycle is not None and connection.cycle.more_body
+
+
+@pytest.mark.parametrize("name", [*AT_ONCE, *OTHERWISE])
+def test_the_answer_is_that_of_uvicorns_own_connection(config: Config, name: str) -> None:
+    sent = (AT_ONCE | OTHERWISE)[name]
+    ours = asyncio.run(converse(LaneProtocol, config, [sent]))
+    theirs = asyncio.run(converse(HttpToolsProtocol, config, [sent]))
+    assert headers_sorted(ours[0]) == headers_sorted(theirs[0])
+    assert ours[1] == theirs[1]
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_a_prediction_that_comes_whole_takes_no_task(config: Config, name: str) -> None:
+    assert asyncio.run(converse(LaneProtocol, config, [AT_ONCE[name]]))[2] == 0
+    assert asyncio.run(converse(HttpToolsProtocol, config, [AT_ONCE[name]]))[2] > 0
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    cuts=st.lists(st.integers(1, 600), max_size=4),
+    name=st.sampled_from(["two at a time", "chunks", "no JSON"]),
+)
+def test_pieces_change_nothing(config: Config, cuts: list[int], name: str) -> None:
+    sent = (AT_ONCE | OTHERWISE)[name]
+    places = sorted({0, len(sent), *(cut for cut in cuts if cut < len(sent))})
+    pieces = [sent[start:end] for start, end in pairwise(places)]
+    ours = asyncio.run(converse(LaneProtocol, config, pieces))
+    whole = asyncio.run(converse(HttpToolsProtocol, config, [sent]))
+    assert headers_sorted(ours[0]) == headers_sorted(whole[0])
+
+
+def headers_sorted(answers: bytes) -> list[bytes]:
+    """Their lines; of the headers the order does not matter."""
+    return sorted(answers.split(b"\r\n"))
