@@ -10,7 +10,7 @@ from app.http.cors import trusted
 from app.http.keys import Keys, read_keys
 from app.http.meters import Meters
 from app.http.services import Services
-from app.jobs import JobQueue, JobStore
+from app.jobs import FeedbackStore, JobQueue, JobStore
 from app.repository.cache import ModelCache
 from app.repository.repository import Repository
 from app.serving.predictor import Predictor, warm
@@ -33,6 +33,7 @@ def build(settings: Settings) -> Services:
     return Services(
         settings=settings,
         jobs=JobStore(settings.database),
+        feedback=FeedbackStore(settings.database),
         datasets=place.datasets,
         repository=place.repository,
         cache=cache,

@@ -6,7 +6,8 @@ NeuronaError
 ├── Unauthorized           no key, or an unknown one
 ├── Forbidden              a key whose role is too low
 ├── NotFound               ModelNotFound · VersionNotFound · AliasNotFound · DatasetNotFound · JobNotFound
-├── Conflict               JobFinished · DatasetInUse · VersionInUse · KeyReused · NothingToRollBack · Superseded
+├── Conflict               JobFinished · DatasetInUse · VersionInUse · KeyReused · FeedbackFull · NothingToRollBack
+│                          · Superseded
 ├── TooLarge               a limit was passed
 ├── UnsupportedType        a content type or encoding nobody here reads
 ├── NotAcceptable          an answer's type that nobody here writes
@@ -138,6 +139,19 @@ class KeyReused(Conflict):
     send a new key with a new request."""
 
     code = "idempotency_key_reused"
+
+
+class FeedbackKeyReused(KeyReused):
+    """Idempotency-Key {key!r} was already used for other feedback, which came at {received_at};
+    send a new key with a new request."""
+
+
+class FeedbackFull(Conflict):
+    """Model {name!r} keeps {kept} {unit} of feedback, and with these there would be more than {limit} ({setting}).
+    Retrain with include_feedback, and once that version is in production
+    DELETE /v1/models/{name}/feedback?used=true gives up the rows that it has learned from."""
+
+    code = "feedback_full"
 
 
 class NothingToRollBack(Conflict):

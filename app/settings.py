@@ -64,6 +64,12 @@ class Settings(BaseSettings):
     max_predict_bytes: int = Field(64 * MIB, ge=1, description="largest prediction body, decompressed")
     max_predict_rows: int = Field(100_000, ge=1, description="most rows in one prediction")
     max_explain_rows: int = Field(1_000, ge=1, description="most rows in one explained prediction")
+    max_feedback_request_bytes: int = Field(
+        16 * MIB, ge=1, description="largest request of feedback, decompressed"
+    )
+    max_feedback_request_rows: int = Field(10_000, ge=1, description="most rows in one request of feedback")
+    max_feedback_bytes: int = Field(1024 * MIB, ge=1, description="feedback kept for a model, as JSON")
+    max_feedback_rows: int = Field(1_000_000, ge=1, description="rows of feedback kept for a model")
     max_columns: int = Field(100_000, ge=1, description="most columns of a dataset")
     max_classes: int = Field(10_000, ge=2, description="most classes of a dataset")
     max_categories: int = Field(1_000, ge=1, description="categories of a column with a place of their own")

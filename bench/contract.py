@@ -35,6 +35,7 @@ _BEYOND_SCHEMAS = (
         "POST /v1/models/{name}/train",
         "POST /v1/models/{name}/retrain",
     ),
+    "POST /v1/models/{name}/feedback",
     *("POST /v1/models/{ref}/predict", "POST /v1/models/{ref}/evaluate", "POST /v2/models/{name}/infer"),
     *("POST /v2/models/{name}/versions/{version}/infer", "POST /v2/repository/models/{name}/load"),
     "POST /v2/repository/models/{name}/unload",  # always refused, and says why

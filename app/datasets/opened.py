@@ -1,7 +1,8 @@
 """A stored dataset seen through the memory map, as arrays for `core.encoding`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,16 @@ class OpenDataset:
     def booleans(self) -> frozenset[str]:
         """The categorical columns whose two categories are "false" and "true"."""
         return frozenset(c.field.name for c in self._layout.columns if c.boolean)
+
+    @property
+    def layout(self) -> tuple[Column, ...]:
+        """The feature columns as they are stored."""
+        return self._layout.columns
+
+    def batches(self) -> Iterator[tuple[RawColumns, Array]]:
+        """The rows as they lie in the file, a batch at a time: every feature column, and (m,) label codes."""
+        for number, (start, stop) in enumerate(pairwise(self.offsets.tolist())):
+            yield self.slice(start, stop), np.asarray(self._batches[number].column(LABEL))
 
     def columns(self) -> RawColumns:
         """All rows of every feature column."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from app.datasets import staging
 from app.datasets.draft import write_draft
+from app.datasets.extension import Extension, Labelled
 from app.datasets.formats.bodies import open_body
 from app.datasets.inline import InlineSource
 from app.datasets.limits import Limits
@@ -24,7 +25,7 @@ from app.errors import DatasetNotFound, Invalid, Problem, StorageFailed
 from app.storage import folder
 from app.storage.folder import reported
 
-__all__ = ["ClassInfo", "ColumnInfo", "Dataset", "DatasetStore", "OpenDataset"]
+__all__ = ["ClassInfo", "ColumnInfo", "Dataset", "DatasetStore", "Labelled", "OpenDataset"]
 
 _ROWS, _RECORD = "rows.arrow", "dataset.json"
 _ID = re.compile(r"ds_[0-9a-f]{16}")
@@ -85,6 +86,18 @@ class DatasetStore:
         inline = InlineSource(value, options)
         with self._workplace() as place, reported(_STORE):
             return self._keep(inline, place, name)
+
+    def extend(
+        self, id: str, more: Callable[[], Iterable[Labelled]], *, name: str | None = None
+    ) -> tuple[Dataset, bool]:
+        """Store a dataset's rows with more rows after them, as if all had come in one body; as `ingest`.
+
+        `more` gives the rows in pieces that fit into memory, and is asked for them twice.
+        Raises: DatasetNotFound; Invalid, if rows do not fit the dataset's columns; TooLarge, StorageFailed.
+        """
+        opened = self.open(id)
+        with self._workplace() as place, reported(_STORE):
+            return self._keep(Extension(opened, more), place, name)
 
     @contextmanager
     def _workplace(self) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from app.http.native import Desk
 from app.http.oip.inference import Inference
 from app.http.openapi import describe
 from app.http.protocol import AtOnce
-from app.http.routes import datasets, inference, jobs, models, pages, predictions, server, training
+from app.http.routes import datasets, feedback, inference, jobs, models, pages, predictions, server, training
 from app.http.services import Services
 from app.http.shutdown import at_stop, end_with_parent
 from app.http.wire import rows
@@ -46,6 +46,10 @@ _TAGS = [
     {"name": "jobs", "description": "Watch and cancel jobs. A job's record stays."},
     {"name": "datasets", "description": "Labelled data, stored once and named by its content."},
     {"name": "models", "description": "Versions, cards, weights and aliases."},
+    {
+        "name": "feedback",
+        "description": "What became of predictions: how good production is, and more to learn from.",
+    },
     {"name": "server", "description": "Health, limits, metrics."},
 ]
 
@@ -117,7 +121,7 @@ def create_app(services: Services) -> Application:
     app.front = shared(door, origins(settings.cors_origins))
     errors.install(app)
     describe(app, open_here=not services.keys.roles)
-    for room in (predictions, inference, training, jobs, datasets, models, server, pages):
+    for room in (predictions, inference, training, jobs, datasets, models, feedback, server, pages):
         app.include_router(room.router)
     return app
 

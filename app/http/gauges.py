@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from app.errors import StorageFailed
-from app.jobs import JobStore
+from app.jobs import FeedbackStore, JobStore
 from app.repository.cache import ModelCache
 
 
@@ -27,6 +27,33 @@ class JobMetrics:
         yield states
         yield CounterMetricFamily("neurona_epochs", "Epochs trained", value=epochs)
         yield GaugeMetricFamily("neurona_training_rows_per_second", "Rows a second, running jobs", value=rate)
+
+
+class FeedbackMetrics:
+    """What feedback says about each version that was judged by it."""
+
+    def __init__(self, feedback: FeedbackStore) -> None:
+        self._feedback = feedback
+
+    def collect(self) -> Iterator[Metric]:
+        """The families; none while the database cannot be read."""
+        try:
+            standings = self._feedback.standings()
+        except StorageFailed:
+            return
+        labels = ("model", "version")
+        rows = GaugeMetricFamily("neurona_feedback_rows", "Rows of feedback", labels=labels)
+        accuracy = GaugeMetricFamily(
+            "neurona_feedback_accuracy", "Part of the rows of feedback foreseen", labels=labels
+        )
+        loss = GaugeMetricFamily("neurona_feedback_log_loss", "Log loss on feedback", labels=labels)
+        for each in standings:
+            of = (each.model, str(each.version))
+            rows.add_metric(of, each.rows)
+            accuracy.add_metric(of, each.accuracy)
+            if each.log_loss is not None:
+                loss.add_metric(of, each.log_loss)
+        yield from (rows, accuracy, loss)
 
 
 class CacheMetrics:

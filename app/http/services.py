@@ -9,7 +9,7 @@ from app.datasets.store import DatasetStore
 from app.errors import StorageFailed
 from app.http.keys import Keys
 from app.http.meters import Meters
-from app.jobs import JobStore
+from app.jobs import FeedbackStore, JobStore
 from app.repository.cache import ModelCache
 from app.repository.repository import Repository
 from app.serving.predictor import Predictor
@@ -27,6 +27,7 @@ class Services:
 
     settings: Settings
     jobs: JobStore
+    feedback: FeedbackStore
     datasets: DatasetStore
     repository: Repository
     cache: ModelCache
@@ -73,3 +74,4 @@ class Services:
         if self.trainer is not None:
             self.trainer.stop()
         self.jobs.close()
+        self.feedback.close()

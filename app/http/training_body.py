@@ -38,6 +38,11 @@ class TrainBody(Record):
     hyperparameters: Hyperparameters = Hyperparameters()
     warm_start: str | None = Field(None, description="a model reference whose weights to go on from")
     promote: Promote = "if_better"
+    include_feedback: bool = Field(
+        False,
+        strict=True,
+        description="add the feedback on this model that the dataset does not hold already",
+    )
     metadata: dict[str, Any] = Field(default_factory=dict, description="kept with the job and the card")
     max_runtime_seconds: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="the job fails after so much training time"

@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from app.datasets.store import Dataset
 from app.errors import Invalid, Problem
+from app.http.feedback import extended
 from app.http.services import Services
 from app.http.training_body import TrainBody, read
 from app.jobs import Algorithm, Hyperparameters, Job, NewJob, plan
@@ -77,7 +78,9 @@ def _plan(
         said, dataset_id = _completed(services, model, said, dataset_id)
     if dataset_id is None:
         raise Invalid(Problem(message="send data, or name a dataset", location="dataset"))
-    dataset = services.datasets.get(dataset_id)
+    dataset, use = services.datasets.get(dataset_id), None
+    if said.include_feedback:
+        dataset, use = extended(services, model, dataset_id)
     given = _given(said.hyperparameters)
     algorithm, warm_start = said.algorithm, None
     if said.warm_start is not None:
@@ -108,6 +111,7 @@ def _plan(
         max_runtime_seconds=said.max_runtime_seconds,
         memory_bytes=_memory(services, candidate, given, shape),
         webhook=said.webhook,
+        feedback=use,
         warnings=list(dataset.warnings),
     )
     return Planned(new=new, dataset=dataset, shape=shape)

@@ -1,10 +1,12 @@
 """Job, epoch and idempotency records: the only room that speaks SQL."""
 
+from app.jobs.feedback import Feedback, FeedbackStore, NewFeedback, Standing
 from app.jobs.queue import JobQueue, Lead
 from app.jobs.records import (
     Algorithm,
     EpochRecord,
     Failure,
+    FeedbackUse,
     Hyperparameters,
     Job,
     NewJob,
@@ -18,13 +20,18 @@ __all__ = [
     "Algorithm",
     "EpochRecord",
     "Failure",
+    "Feedback",
+    "FeedbackStore",
+    "FeedbackUse",
     "Hyperparameters",
     "Job",
     "JobQueue",
     "JobStore",
     "Lead",
+    "NewFeedback",
     "NewJob",
     "Progress",
     "Promote",
+    "Standing",
     "State",
 ]

@@ -84,6 +84,13 @@ class Webhook(Record):
     secret: str | None = Field(None, min_length=8, max_length=200, exclude=True)
 
 
+class FeedbackUse(Record):
+    """What of a job's dataset came as feedback, since the dataset that it was added to."""
+
+    rows: int = Field(description="rows that were added")
+    base: str = Field(description="the dataset that they were added to")
+
+
 class NewJob(Record):
     """What was asked for, once everything that can be said at once has been checked."""
 
@@ -98,6 +105,7 @@ class NewJob(Record):
     max_runtime_seconds: float | None = None
     memory_bytes: int = Field(0, exclude=True, description="about what training needs")
     webhook: Webhook | None = None
+    feedback: FeedbackUse | None = Field(None, description="what of the dataset came as feedback")
     warnings: list[str] = Field(default_factory=list)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from app.errors import Busy, DatasetInUse, Invalid, JobFinished, KeyReused, Problem, VersionInUse
 from app.jobs.database import connect, one_at_a_time, reading, writing
 from app.jobs.ending import final
+from app.jobs.feedback import forget
 from app.jobs.records import FINAL, EpochRecord, Job, NewJob, Progress, State
 from app.jobs.rows import last_sequence, read_epochs, read_job, to_job
 from app.jobs.schema import bring_up_to_date
@@ -157,9 +158,15 @@ class JobStore:
         Raises: VersionInUse.
         """
         with self._quiet() as connection:
-            for version in versions:
-                if (job := _needing(connection, jobs.c.warm_start == f"{name}@{version}")) is not None:
-                    raise VersionInUse(name=name, version=version, by=f"job {job}")
+            _check_unneeded(connection, name, versions)
+            yield
+
+    @contextmanager
+    def model_unneeded(self, name: str, versions: Sequence[int]) -> Iterator[None]:
+        """As `version_unneeded` for all versions of a model; if the block succeeds, its feedback goes as well."""
+        with self._quiet() as connection:
+            _check_unneeded(connection, name, versions)
+            forget(connection, name)
             yield
 
     def last_version(self, model: str) -> int:
@@ -196,6 +203,7 @@ class JobStore:
         job_id = f"job_{secrets.token_hex(8)}"
         version = max(_last_version(connection, new.model), floor) + 1
         values = {name: getattr(new, name) for name in NewJob.model_fields if name != "webhook"}
+        values["feedback"] = new.feedback and new.feedback.model_dump()
         webhook = new.webhook and {"url": new.webhook.url, "secret": new.webhook.secret}
         connection.execute(
             insert(jobs).values(
@@ -220,6 +228,12 @@ def _last_version(connection: Connection, model: str) -> int:
 def _needing(connection: Connection, condition: Any) -> str | None:
     query = select(jobs.c.id).where(condition, jobs.c.state.not_in(FINAL)).limit(1)
     return connection.execute(query).scalar()
+
+
+def _check_unneeded(connection: Connection, name: str, versions: Sequence[int]) -> None:
+    for version in versions:
+        if (job := _needing(connection, jobs.c.warm_start == f"{name}@{version}")) is not None:
+            raise VersionInUse(name=name, version=version, by=f"job {job}")
 
 
 def _recall(connection: Connection, key: str, fingerprint: str) -> Job | None:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
     false,
 )
@@ -43,6 +44,7 @@ jobs = Table(
     Column("webhook", JSON(none_as_null=True)),
     Column("webhook_due", Float(53)),  # when to try next; null: nothing to do
     Column("webhook_tries", Integer, nullable=False, server_default="0"),
+    Column("feedback", JSON(none_as_null=True)),  # what of the dataset came as feedback; null: nothing did
     Column("progress", JSON, nullable=False),
     Column("metrics", JSON),
     Column("promoted", Boolean),
@@ -86,4 +88,47 @@ leases = Table(
     Column("name", String(32), primary_key=True),
     Column("owner", String(64), nullable=False),
     Column("expires", Float(53), nullable=False),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("model", String(64), nullable=False),
+    Column("version", Integer, nullable=False),  # which was production, and judged by these rows
+    Column("key", String(255)),
+    Column("fingerprint", String(64), nullable=False),
+    Column("received_at", String(32), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("correct", Integer, nullable=False),
+    Column("scored", Integer, nullable=False),  # rows whose label is a class of the version
+    Column("loss", Float(53), nullable=False),  # summed over these
+    Column("bytes", Integer, nullable=False),  # of the content
+    Column("content", Text),  # the rows as JSON; null: given up, and only the figures stay
+    UniqueConstraint("model", "key"),
+    Index("feedback_by_model", "model", "number"),
+    sqlite_autoincrement=True,  # a number given up is never used again: `feedback_uses` counts on it
+)
+
+feedback_sums = Table(
+    "feedback_sums",  # of all requests: every scrape of the metrics reads them
+    metadata,
+    Column("model", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("correct", BigInteger, nullable=False),
+    Column("scored", BigInteger, nullable=False),
+    Column("loss", Float(53), nullable=False),
+    Column("since", String(32), nullable=False),
+    Column("until", String(32), nullable=False),
+    Column("kept_rows", BigInteger, nullable=False),  # whose content is there
+    Column("kept_bytes", BigInteger, nullable=False),
+)
+
+feedback_uses = Table(
+    "feedback_uses",
+    metadata,
+    Column("model", String(64), primary_key=True),
+    Column("dataset", String(40), primary_key=True),
+    Column("upto", Integer, nullable=False),  # the dataset holds all feedback up to this number
 )

@@ -103,6 +103,14 @@ def predict(model: Model, rows: Rows) -> Prediction:
     return Prediction(model.name, model.version, model.classes, found)
 
 
+def log_probabilities(model: Model, rows: Rows) -> Array:
+    """(m, c) log softmax(logits / temperature), where a small probability is no 0; `Invalid` as `predict`."""
+    with np.errstate(all="ignore"):
+        found = losses.log_softmax(network.logits(model.parameters, encode(model, rows)) / model.temperature)
+    _refuse(found)
+    return found
+
+
 def top_k(prediction: Prediction, k: int) -> Top:
     """The k likeliest classes (or all), equal ones in the order of classes; `Invalid` for k < 1."""
     if k < 1:
@@ -127,6 +135,13 @@ def _probabilities(model: Model, encoded: Array) -> Array:
         return found
     with np.errstate(all="ignore"):
         each = losses.softmax(network.logits(model.parameters, encoded) / model.temperature)
-    rows = np.flatnonzero(~np.isfinite(each).all(axis=1)).tolist()
+    _refuse(each)
+    return each
+
+
+def _refuse(answers: Array) -> None:
+    """Raises `Invalid` if any row of the (m, c) answers has something in it that is not finite."""
     message = "The numbers in this row are too far from those the model was trained on for it to answer."
-    raise Invalid(*(Problem(message=message, row=row, location=f"instances[{row}]") for row in rows))
+    rows = np.flatnonzero(~np.isfinite(answers).all(axis=1)).tolist()
+    if rows:
+        raise Invalid(*(Problem(message=message, row=row, location=f"instances[{row}]") for row in rows))

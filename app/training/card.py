@@ -43,6 +43,7 @@ def compose(
         "created_at": created_at,
         "lineage": {
             "dataset": job.dataset,
+            "feedback": job.feedback and job.feedback.model_dump(),
             "job": job.id,
             "parent": job.warm_start,
             "seed": hyperparameters["seed"],

@@ -50,6 +50,12 @@ def test_a_file_becomes_a_model_that_predicts_on_the_page(page, neurona):
     page.fill("#predict textarea", '[[5.1, "x", 1.4, 0.2]]')
     page.click("#predict button")
     expect(page.locator("#notice")).to_contain_text("sepal_width")
+    labelled = {"instances": [[5.1, 3.5, 1.4, 0.2]], "labels": ["virginica"]}
+    assert neurona.http.post("/v1/models/iris-page/feedback", json=labelled).status_code == 201
+    page.locator("#models tr", has_text="iris-page").get_by_role("button").click()
+    expect(page.locator("#card div", has_text="Accuracy on 1 rows of feedback").last).to_contain_text(
+        "0.0000"
+    )
 
 
 def test_the_api_page_tries_a_prediction_out_under_its_own_policy(page, neurona):

@@ -31,6 +31,9 @@ ASKED = [
     ("POST", "/v1/models/iris/train", TRAIN),
     ("POST", "/v1/models/iris/rollback", ADMIN),
     ("PUT", "/v1/models/iris/aliases/production", ADMIN),
+    ("GET", "/v1/models/iris/feedback", PREDICT),
+    ("POST", "/v1/models/iris/feedback", TRAIN),
+    ("DELETE", "/v1/models/iris/feedback", ADMIN),
     ("DELETE", "/v1/models/iris", ADMIN),
     ("DELETE", "/v1/datasets/ds_0123456789abcdef", ADMIN),
 ]

@@ -13,6 +13,8 @@ def test_a_trained_model_is_listed_with_versions_and_aliases(site, client):
         "name": "iris",
         "versions": [1],
         "aliases": {"production": 1},
+        "feedback": None,
+        "warnings": [],
     }
 
 

@@ -13,7 +13,7 @@ from app.errors import Invalid, ModelBroken, ModelNotFound, TooLarge
 from app.repository.cache import ModelCache
 from app.repository.model import Model
 from app.serving import predictor as predictors
-from app.serving.predictor import Predictor, encode, predict, top_k, warm
+from app.serving.predictor import Predictor, encode, log_probabilities, predict, top_k, warm
 from core import encoding, network
 
 
@@ -130,9 +130,19 @@ def test_a_row_beyond_what_the_numbers_can_hold_is_named(make_model):
     model = replace(make_model((), inputs=3), parameters=(steep,))
     rows = np.zeros((4, 3), np.float32)
     rows[2] = 3e38
-    with pytest.raises(Invalid) as caught:
-        predict(model, rows)
-    assert [(problem.row, problem.location) for problem in caught.value.problems] == [(2, "instances[2]")]
+    for ask in (predict, log_probabilities):
+        with pytest.raises(Invalid) as caught:
+            ask(model, rows)
+        assert [(problem.row, problem.location) for problem in caught.value.problems] == [(2, "instances[2]")]
+
+
+def test_log_probabilities_are_those_of_the_answers_and_never_of_a_zero(make_model, mixed_rows):
+    model = make_model(temperature=2.0)
+    expected = exact_probabilities(model, encode(model, mixed_rows))
+    assert np.allclose(log_probabilities(model, mixed_rows), np.log(expected), rtol=1e-4, atol=1e-5)
+    sure = replace(model, temperature=1e-4)
+    assert (predict(sure, mixed_rows).probabilities == 0).any()
+    assert np.isfinite(log_probabilities(sure, mixed_rows)).all()
 
 
 def test_a_model_whose_average_answer_is_no_number_is_broken_and_any_other_is_warmed(make_model):

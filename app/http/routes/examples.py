@@ -202,12 +202,32 @@ PREDICT_BODY: dict[str, Any] = {
     },
 }
 
+FEEDBACK_BODY: dict[str, Any] = {
+    "required": True,
+    "description": "Rows as for a prediction by production, and a label for each.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["instances", "labels"],
+                "properties": {
+                    "instances": {"type": "array", "minItems": 1, "items": {}},
+                    "labels": {"type": "array", "minItems": 1, "items": {}},
+                },
+                "additionalProperties": False,
+            },
+            "example": {"instances": _INSTANCES, "labels": ["setosa", "virginica"]},
+        }
+    },
+}
+
 _ANSWER = {
     "model": "iris",
     "version": 3,
     "classes": ["setosa", "versicolor", "virginica"],
     "labels": ["setosa"],
 }
+
 PREDICTION: dict[str, Any] = {
     "application/json": {
         "schema": {

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.errors import Invalid, ModelNotFound, Problem
+from app.errors import Invalid, ModelNotFound, Problem, StorageFailed
 from app.http.bodies import read_json
 from app.http.errors import invalid
 from app.http.routes.dependencies import Alias, Cursor, Limit, Name, Ref, Rooms
 from app.http.routes.examples import CONFLICT, NOT_FOUND, PROBLEMS, answer, problem
-from app.http.routes.samples import ALIAS, CARD, MODEL, ROLLED_BACK
+from app.http.routes.feedback import FeedbackOnVersion, on_version
+from app.http.routes.samples import ALIAS, CARD, MODEL, MODEL_DETAILS, ROLLED_BACK
 from app.http.services import Services
 
 router = APIRouter(tags=["models"])
@@ -23,6 +24,13 @@ class ModelAnswer(BaseModel):
     name: str
     versions: list[int]
     aliases: dict[str, int]
+
+
+class ModelDetails(ModelAnswer):
+    """A model, and how its production version fares."""
+
+    feedback: FeedbackOnVersion | None = Field(None, description="what feedback says about production")
+    warnings: list[str] = []
 
 
 class ModelPage(BaseModel):
@@ -70,16 +78,16 @@ def list_models(rooms: Rooms, limit: Limit = 50, cursor: Cursor = None) -> Model
 @router.get(
     "/v1/models/{ref}",
     summary="One model's versions and aliases",
-    responses={200: answer("The model", MODEL), **NOT_FOUND, **problem(503)},
+    responses={200: answer("The model", MODEL_DETAILS), **NOT_FOUND, **problem(503)},
 )
-def get_model(rooms: Rooms, ref: Name) -> ModelAnswer:
+def get_model(rooms: Rooms, ref: Name) -> ModelDetails:
     """Takes a bare name; what is known of one version is on its card."""
     if "@" in ref:
         raise Invalid(Problem(message=f"{ref!r} is a version; its card is at /v1/models/{ref}/card"))
     found = _model(rooms, ref)
     if not found.versions:
         raise ModelNotFound(name=ref)
-    return found
+    return _details(rooms, found)
 
 
 @router.delete(
@@ -93,7 +101,7 @@ def delete_model(rooms: Rooms, ref: Ref) -> None:
     """`name@7` deletes a version that no alias points at; `name` deletes the model with all its versions."""
     name, _, version = ref.partition("@")
     if not version:
-        with rooms.jobs.version_unneeded(name, rooms.repository.versions(name)):
+        with rooms.jobs.model_unneeded(name, rooms.repository.versions(name)):
             rooms.repository.delete_model(name)
         return
     number = rooms.repository.resolve(ref)[1]
@@ -187,6 +195,18 @@ def rollback(rooms: Rooms, name: Name) -> AliasAnswer:
     version = rooms.repository.rollback(name)
     rooms.cache.refresh(name)
     return AliasAnswer(model=name, alias="production", version=version, previous=previous)
+
+
+def _details(rooms: Services, found: ModelAnswer) -> ModelDetails:
+    """What is known of production beside its card; a database that is away costs only that."""
+    production, feedback, warnings = found.aliases.get("production"), None, []
+    try:
+        for standing in rooms.feedback.standings(found.name):
+            if standing.version == production:
+                feedback = on_version(standing)
+    except StorageFailed as error:
+        warnings.append(f"What feedback says is not known now. {error}")
+    return ModelDetails(**dict(found), feedback=feedback, warnings=warnings)
 
 
 def _model(rooms: Services, name: str) -> ModelAnswer:

@@ -59,6 +59,7 @@ JOB: dict[str, Any] = {
     "metadata": {},
     "max_runtime_seconds": None,
     "webhook": None,
+    "feedback": None,
     "warnings": [],
     "created_at": "2026-01-31T12:44:08.019Z",
     "started_at": None,
@@ -116,11 +117,33 @@ PLAN: dict[str, Any] = {
     "hyperparameters": _HYPERPARAMETERS,
     "warm_start": None,
     "promote": "if_better",
+    "feedback": None,
     "parameters": 1027,
     "memory_bytes": 63584,
     "warnings": [],
 }
 MODEL: dict[str, Any] = {"name": "iris", "versions": [1, 2], "aliases": {"production": 2, "staging": 1}}
+_ON_VERSION = {
+    "version": 2,
+    "rows": 120,
+    "accuracy": 0.95,
+    "log_loss": 0.18,
+    "unknown_labels": 0,
+    "since": "2026-02-01T09:00:00.000Z",
+    "until": "2026-02-07T18:30:00.000Z",
+}
+MODEL_DETAILS: dict[str, Any] = {**MODEL, "feedback": _ON_VERSION, "warnings": []}
+FEEDBACK: dict[str, Any] = {
+    "model": "iris",
+    "version": 2,
+    "rows": 2,
+    "accuracy": 1.0,
+    "log_loss": 0.12,
+    "unknown_labels": 0,
+    "received_at": "2026-02-07T18:30:00.000Z",
+    "total_rows": 120,
+}
+FEEDBACK_SUMMARY: dict[str, Any] = {"model": "iris", "rows": 120, "new_rows": 20, "versions": [_ON_VERSION]}
 ALIAS: dict[str, Any] = {"model": "iris", "alias": "staging", "version": 2, "previous": 1}
 ROLLED_BACK: dict[str, Any] = {"model": "iris", "alias": "production", "version": 1, "previous": 2}
 EVALUATION: dict[str, Any] = {"model": "iris", "version": 1, "rows": 15, "metrics": _METRICS}
@@ -144,6 +167,7 @@ CARD: dict[str, Any] = {
     "metadata": {},
     "lineage": {
         "dataset": _DATASET_ID,
+        "feedback": None,
         "job": _JOB_ID,
         "parent": None,
         "seed": 0,

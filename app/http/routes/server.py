@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import BaseModel
 
-from app.http.gauges import CacheMetrics, JobMetrics
+from app.http.gauges import CacheMetrics, FeedbackMetrics, JobMetrics
 from app.http.routes.dependencies import Rooms
 from app.http.routes.examples import answer
 from app.http.routes.inference_examples import NOT_READY
@@ -64,5 +64,6 @@ def metrics(rooms: Rooms) -> Response:
     registry = CollectorRegistry()
     registry.register(rooms.meters)
     registry.register(JobMetrics(rooms.jobs))
+    registry.register(FeedbackMetrics(rooms.feedback))
     registry.register(CacheMetrics(rooms.cache))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -10,7 +10,7 @@ from app.http.routes.examples import PROBLEMS, DatasetClass, DatasetColumn, answ
 from app.http.routes.samples import JOB, PLAN, SUCCEEDED
 from app.http.routes.training_query import QUERY
 from app.http.training_requests import Planned, accept
-from app.jobs import Algorithm, Job, plan
+from app.jobs import Algorithm, FeedbackUse, Job, plan
 
 router = APIRouter(tags=["training"])
 
@@ -52,6 +52,7 @@ class Plan(BaseModel):
     hyperparameters: dict[str, Any]
     warm_start: str | None
     promote: str
+    feedback: FeedbackUse | None = None
     parameters: int
     memory_bytes: int
     warnings: list[str]
@@ -82,7 +83,10 @@ async def train(request: Request, rooms: Rooms, name: Name, dry_run: _DryRun = F
     openapi_extra={"requestBody": train_body("TrainBody"), "parameters": [_KEY, *QUERY]},
 )
 async def retrain(request: Request, rooms: Rooms, name: Name, dry_run: _DryRun = False) -> Response:
-    """As `train`, with everything left out taken from the production version, and its weights to begin with."""
+    """As `train`, with everything left out taken from the production version, and its weights to begin with.
+
+    With `include_feedback` production's dataset and the feedback that it does not hold make a new dataset.
+    """
     return _answer(await accept(request, rooms, name, retrain=True, dry_run=dry_run))
 
 
@@ -113,6 +117,7 @@ def _plan(planned: Planned) -> Plan:
         hyperparameters=new.hyperparameters,
         warm_start=new.warm_start,
         promote=new.promote,
+        feedback=new.feedback,
         parameters=plan.parameters(plan.sizes(largest, new.given, planned.shape)),
         memory_bytes=plan.memory_bytes(largest, new.given, planned.shape),
         warnings=new.warnings,

@@ -166,7 +166,7 @@ async function showModels() {
 }
 
 async function open(name) {
-  const card = await ask(`/v1/models/${name}/card`);
+  const [card, model] = await Promise.all([ask(`/v1/models/${name}/card`), ask(`/v1/models/${name}`)]);
   find("#model").hidden = false;
   find("#model").dataset.name = name;
   find("#model-title").textContent = `${name}@${card.version ?? ""}`;
@@ -178,6 +178,7 @@ async function open(name) {
     ECE: rounded(card.metrics?.ece),
     Classes: String(card.classes.length),
   };
+  if (model.feedback) facts[`Accuracy on ${model.feedback.rows} rows of feedback`] = rounded(model.feedback.accuracy);
   const shown = Object.entries(facts).map(([term, value]) => element("div", {}, element("span", {}, term), element("strong", { class: "number" }, value)));
   find("#card").replaceChildren(element("div", { class: "facts" }, ...shown));
   find("#predict textarea").value = JSON.stringify([example(card)]);
