@@ -18,7 +18,18 @@ from app.http.native import Desk
 from app.http.oip.inference import Inference
 from app.http.openapi import describe
 from app.http.protocol import AtOnce
-from app.http.routes import datasets, feedback, inference, jobs, models, pages, predictions, server, training
+from app.http.routes import (
+    datasets,
+    feedback,
+    inference,
+    jobs,
+    models,
+    onnx,
+    pages,
+    predictions,
+    server,
+    training,
+)
 from app.http.services import Services
 from app.http.shutdown import at_stop, end_with_parent
 from app.http.wire import rows
@@ -121,7 +132,7 @@ def create_app(services: Services) -> Application:
     app.front = shared(door, origins(settings.cors_origins))
     errors.install(app)
     describe(app, open_here=not services.keys.roles)
-    for room in (predictions, inference, training, jobs, datasets, models, feedback, server, pages):
+    for room in (predictions, inference, training, jobs, datasets, models, onnx, feedback, server, pages):
         app.include_router(room.router)
     return app
 
