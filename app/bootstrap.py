@@ -56,7 +56,9 @@ def build_workplace(settings: Settings) -> Workplace:
         settings=settings,
         jobs=JobQueue(settings.database),
         datasets=DatasetStore(settings.data / "datasets", Limits.of(settings)),
-        repository=Repository(settings.models, max_parameters=settings.max_parameters),
+        repository=Repository(
+            settings.models, max_parameters=settings.max_parameters, map_from=settings.map_weights_bytes
+        ),
         checkpoints=Checkpoints(settings.data / "checkpoints"),
     )
 

@@ -185,7 +185,7 @@ class NotAcceptable(NeuronaError):
 
 
 class TooSlow(NeuronaError):
-    """Nothing more of the body came for {seconds:g} s (idle_seconds); send it faster, or in parts."""
+    """{reason}; send it faster, or in parts."""
 
     code = "too_slow"
 

@@ -32,6 +32,11 @@ class Settings(BaseSettings):
     )
     metrics_open: bool = Field(False, description="answer /metrics without a key")
     idle_seconds: float = Field(30.0, gt=0, description="longest pause within a body being sent")
+    body_seconds: float = Field(60.0, gt=0, description="longest that a body kept in memory may take to come")
+    min_upload_rate: int = Field(
+        1024, ge=0, description="least bytes a second of an upload, once idle_seconds have passed"
+    )
+    max_uploads: int = Field(16, ge=1, description="uploads at once in a process; more get 429")
     max_in_flight: int = Field(256, ge=1, description="predictions at once in a process; more get 429")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
     log_format: Literal["text", "json"] = Field("text", description="how a line of the log is written")
@@ -75,6 +80,9 @@ class Settings(BaseSettings):
     max_categories: int = Field(1_000, ge=1, description="categories of a column with a place of their own")
     max_parameters: int = Field(100_000_000, ge=1, description="most weights in a model")
     model_cache_bytes: int = Field(1024 * MIB, ge=1, description="memory for loaded models")
+    map_weights_bytes: int = Field(
+        16 * MIB, ge=0, description="weights from this size on are mapped, so that processes share them"
+    )
 
     @property
     def database(self) -> str:
@@ -91,5 +99,5 @@ class Settings(BaseSettings):
         return {
             name: getattr(self, name)
             for name in type(self).model_fields
-            if name.startswith("max_") or name.endswith(("_seconds", "_hours", "_bytes"))
+            if name.startswith(("max_", "min_")) or name.endswith(("_seconds", "_hours", "_bytes"))
         }

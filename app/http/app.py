@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+import anyio
 import anyio.to_thread
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -117,6 +118,7 @@ def create_app(services: Services) -> Application:
     settings = services.settings
     desk = Desk(services.predictor, rows.json_parser(), services.meters, settings.max_predict_rows)
     app.state.services = services
+    app.state.uploads = anyio.CapacityLimiter(settings.max_uploads)
     app.state.inference = Inference(
         predictor=services.predictor, settings=settings, meters=services.meters, parser=desk.parser
     )

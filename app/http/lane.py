@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive
 
 from app.errors import Busy
-from app.http.bodies import receive_body
+from app.http.bodies import Patience, receive_body
 from app.http.native import Desk, predict
 from app.http.oip.inference import Inference
 from app.http.oip.reply import Reply
@@ -45,7 +45,7 @@ class Lane:
 
     def __init__(self, desk: Desk, inference: Inference, settings: Settings) -> None:
         self._desk, self._inference, self._settings = desk, inference, settings
-        self._in_flight = 0
+        self._in_flight, self._patience = 0, Patience.of(settings)
 
     @staticmethod
     @lru_cache(maxsize=1024)  # the same few models are asked for at every request
@@ -96,7 +96,7 @@ class Lane:
                 encoding,
                 limit=self._settings.max_predict_bytes,
                 setting="max_predict_bytes",
-                idle_seconds=self._settings.idle_seconds,
+                patience=self._patience,
             )
             if (reply := self._now(call, headers, body)) is not None:
                 return reply

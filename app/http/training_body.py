@@ -11,7 +11,7 @@ from starlette.requests import Request
 from app.datasets.store import Dataset
 from app.errors import Invalid, Problem, Unreadable
 from app.http import uploads
-from app.http.bodies import read_json
+from app.http.bodies import Patience, read_json
 from app.http.errors import invalid
 from app.http.services import Services
 from app.jobs import Algorithm, Hyperparameters, Promote
@@ -86,7 +86,7 @@ async def _store(request: Request, services: Services) -> Dataset:
         label=query.get("label"),
         name=query.get("name"),
         categorical=names_in(query.get("categorical")),
-        idle_seconds=services.settings.idle_seconds,
+        patience=Patience.of(services.settings),
     )
     return dataset
 

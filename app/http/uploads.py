@@ -11,8 +11,8 @@ from starlette.requests import Request
 
 from app.datasets.store import Dataset, DatasetStore
 from app.datasets.types import media_type_of
-from app.errors import Invalid, Problem, Unreadable, UnsupportedType
-from app.http.bodies import closed, next_message
+from app.errors import Busy, Invalid, Problem, Unreadable, UnsupportedType
+from app.http.bodies import Patience, Sender, closed
 
 _FORM = "multipart/form-data"
 
@@ -24,15 +24,18 @@ async def ingest(
     label: str | None,
     name: str | None,
     categorical: Collection[str],
-    idle_seconds: float,
+    patience: Patience,
 ) -> tuple[Dataset, bool]:
     """Store the request's body as a dataset; the dataset, and whether it is new.
 
-    Raises: Unreadable, Invalid, TooLarge, TooSlow, UnsupportedType, StorageFailed.
+    Raises: Unreadable, Invalid, TooLarge, TooSlow, UnsupportedType, StorageFailed; Busy, if too many upload.
     """
     media_type, options = content_type(request)
     encoding = content_encoding(request)
-    chunks: AsyncIterator[bytes] = _body(request, idle_seconds)
+    places: anyio.CapacityLimiter = request.app.state.uploads
+    if places.available_tokens < 1:
+        raise Busy(reason=f"{places.total_tokens} uploads are under way already (max_uploads)")
+    chunks: AsyncIterator[bytes] = _body(Sender(request.receive, patience, upload=True))
     if media_type == _FORM:
         part = FormFile(options.get(b"boundary", b""))
         chunks = await part.open(chunks)
@@ -43,7 +46,8 @@ async def ingest(
     return await anyio.to_thread.run_sync(
         lambda: datasets.ingest(
             source, media_type=media_type, encoding=encoding, label=label, name=name, categorical=categorical
-        )
+        ),
+        limiter=places,  # its thread waits for the sender: it is none of those that the routes share
     )
 
 
@@ -151,10 +155,10 @@ class FormFile:
         self._done = True
 
 
-async def _body(request: Request, idle_seconds: float) -> AsyncIterator[bytes]:
+async def _body(sender: Sender) -> AsyncIterator[bytes]:
     more = True
     while more:
-        message = await next_message(request.receive, idle_seconds)
+        message = await sender.next()
         if message["type"] == "http.disconnect":
             raise closed()
         if chunk := message.get("body", b""):

@@ -35,11 +35,16 @@ Stamp = tuple[int, ...]
 
 
 class Catalogue:
-    """The models below `root`; those with more than `max_parameters` weights are not loaded."""
+    """The models below `root`; those with more than `max_parameters` weights are not loaded.
 
-    def __init__(self, root: Path, *, max_parameters: int = 100_000_000) -> None:
+    Weights of `map_from` bytes or more are mapped, not copied (see `weights.read`).
+    """
+
+    def __init__(
+        self, root: Path, *, max_parameters: int = 100_000_000, map_from: int = weights_file.MAP_FROM
+    ) -> None:
         self._root = root
-        self._max_parameters = max_parameters
+        self._max_parameters, self._map_from = max_parameters, map_from
 
     def names(self) -> list[str]:
         """The names of all models with a version, sorted; `StorageFailed` if the folder cannot be read."""
@@ -103,7 +108,7 @@ class Catalogue:
         with unbroken(name, version):
             outline = self._outline(card)
             with open_below(self._root, name, str(version), WEIGHTS) as file:
-                parameters = weights_file.read(file, outline.sizes)
+                parameters = weights_file.read(file, outline.sizes, map_from=self._map_from)
         return Model(
             name=name,
             version=version,

@@ -37,8 +37,9 @@ class Repository(Catalogue):
         *,
         clock: Callable[[], datetime] = utc_now,
         max_parameters: int = 100_000_000,
+        map_from: int = weights_file.MAP_FROM,
     ) -> None:
-        super().__init__(root, max_parameters=max_parameters)
+        super().__init__(root, max_parameters=max_parameters, map_from=map_from)
         self._clock = clock
 
     def publish(self, model: Model) -> None:

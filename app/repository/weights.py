@@ -1,9 +1,11 @@
 """Weights as a safetensors file: written by the library, read with every claim checked before it is believed.
 
-The file holds `layers.<i>.weight` (fan_in, fan_out) and `layers.<i>.bias` (fan_out,), all F32 or all F64.
+The file holds `layers.<i>.weight` (fan_in, fan_out) and `layers.<i>.bias` (fan_out,), all F32 or all F64. Large ones
+are mapped: all processes that serve a version then share one copy, the system's cache of the file.
 """
 
 import math
+import mmap
 import os
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,6 +19,9 @@ from safetensors.numpy import save
 from core.network import Dense, Params
 
 HEADER_LIMIT = 1 << 20
+MAP_FROM = 16 << 20  # bytes from which on weights are mapped; what is smaller is copied
+_ALIGNMENT = 64  # of the first number in a file: a cache line
+_LOOKED_AT = 1 << 20  # numbers judged at a time, so that judging a mapped file takes no memory of its size
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _NOT_FINITE = "some of its weights are not finite numbers"
 _Shapes = dict[str, tuple[int, ...]]
@@ -38,21 +43,29 @@ def to_bytes(parameters: Params, sizes: Sequence[int]) -> bytes:
     if len(kinds) != 1 or kinds.isdisjoint(_DTYPES.values()):
         raise ValueError("its weights are not all float32 or all float64")
     kind = kinds.pop()
-    data = save({name: np.ascontiguousarray(array, dtype=kind) for name, array in tensors.items()})
-    return bytes(data)
+    return _aligned(save({name: np.ascontiguousarray(array, dtype=kind) for name, array in tensors.items()}))
 
 
-def read(file: BinaryIO, sizes: Sequence[int]) -> Params:
-    """The parameters of a network of these sizes, as read-only arrays.
+def _aligned(data: bytes) -> bytes:
+    """The file with blanks at the end of its header, which the format allows, up to the next `_ALIGNMENT`."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    blanks = -end % _ALIGNMENT
+    head = (end - 8 + blanks).to_bytes(8, "little"), data[8:end], b" " * blanks
+    return b"".join((*head, memoryview(data)[end:]))
+
+
+def read(file: BinaryIO, sizes: Sequence[int], *, map_from: int = MAP_FROM) -> Params:
+    """The parameters of a network of these sizes, as read-only arrays, mapped if they are `map_from` bytes or more.
 
     ValueError with the reason if the file is anything else than exactly those weights, all of them finite;
-    nothing larger than the file's true size is ever allocated.
+    nothing larger than the file's true size is ever allocated. A mapped file must keep its length for as long as
+    the arrays live: the system kills a process that looks for what was cut off.
     """
     header, room = _header(file)
     _check_room(sizes, room)
     shapes = _shapes(sizes)
     places, kind = _places(header, shapes, room)
-    payload = _payload(file, room)
+    payload = _payload(file, room) if room < map_from else _mapped(file, room)
     arrays = {name: _view(payload, places[name], kind, shape) for name, shape in shapes.items()}
     return tuple(
         Dense(arrays[f"layers.{i}.weight"], arrays[f"layers.{i}.bias"]) for i in range(len(sizes) - 1)
@@ -137,11 +150,26 @@ def _payload(file: BinaryIO, room: int) -> NDArray[np.uint8]:
     return payload
 
 
+def _mapped(file: BinaryIO, room: int) -> NDArray[np.uint8]:
+    """The rest of the file, as the system has it in its cache; the arrays hold the map, and need no open file."""
+    start = file.tell()
+    try:
+        whole = mmap.mmap(file.fileno(), start + room, access=mmap.ACCESS_READ)
+    except ValueError as error:
+        raise ValueError("its weights file ended early") from error
+    return np.frombuffer(whole, np.uint8, room, start)
+
+
 def _view(
     payload: NDArray[np.uint8], place: slice, kind: np.dtype[Any], shape: tuple[int, ...]
 ) -> NDArray[Any]:
     array = np.require(payload[place].view(kind).reshape(shape), requirements="A")
-    if not np.isfinite(array).all():
+    if not _finite(array):
         raise ValueError(_NOT_FINITE)
     array.flags.writeable = False
     return array
+
+
+def _finite(array: NDArray[Any]) -> bool:
+    flat = array.reshape(-1)
+    return all(np.isfinite(flat[i : i + _LOOKED_AT]).all() for i in range(0, flat.size, _LOOKED_AT))

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import select
+import socket
 import time
 
 import httpx
@@ -89,18 +91,73 @@ def test_a_body_that_stops_coming_is_given_up_after_idle_seconds(
     assert b"idle_seconds" in answer
 
 
-def said(client: httpx.Client, data: bytes) -> bytes:
-    """What the server answers to bytes on a connection, up to the end of a JSON body."""
-    import socket
-
+def said(client: httpx.Client, data: bytes, *, trickle: bytes = b"") -> bytes:
+    """What the server answers to bytes on a connection, up to the end of a JSON body. `trickle` is sent again and
+    again, every 20 ms, until there is an answer."""
     with socket.create_connection((client.base_url.host, client.base_url.port), timeout=10) as connection:
         connection.sendall(data)
+        while trickle and not select.select([connection], [], [], 0.02)[0]:
+            connection.sendall(trickle)
         answer = b""
         while not answer.endswith(b"}"):
             part = connection.recv(65536)
             assert part, answer
             answer += part
     return answer
+
+
+def head(method: str, path: str, kind: str, length: int = 1_000_000) -> bytes:
+    said = (
+        f"{method} {path} HTTP/1.1",
+        "host: localhost",
+        f"content-type: {kind}",
+        f"content-length: {length}",
+    )
+    return "\r\n".join([*said, "", ""]).encode()
+
+
+@pytest.mark.parametrize(("method", "path", "kind"), SLOW)
+def test_a_body_that_trickles_is_given_up_though_it_never_stops(make_site, request, method, path, kind):
+    """In memory it has body_seconds in all; an upload must reach min_upload_rate, once idle_seconds have passed."""
+    site = make_site(models_seed=request.config.rootpath / "models", idle_seconds=0.3, body_seconds=0.4)
+    began = time.monotonic()
+    begins = b"--x\r\n" if kind.startswith("multipart") else b"-"
+    answer = said(site.client, head(method, path, kind) + begins, trickle=b"a")
+    assert answer.startswith(b"HTTP/1.1 408 "), answer
+    assert (b"min_upload_rate" if kind in ("text/csv", SLOW[7][2]) else b"body_seconds") in answer
+    assert 0.25 < time.monotonic() - began < 5
+
+
+def test_an_upload_may_take_longer_than_a_body_in_memory(make_site, iris_csv):
+    client = make_site(idle_seconds=0.2, body_seconds=0.1, min_upload_rate=1).client
+    lines = iris_csv.splitlines(keepends=True)
+
+    def slowly():
+        for i in range(0, len(lines), 30):
+            yield b"".join(lines[i : i + 30])
+            time.sleep(0.1)
+
+    answer = client.post("/v1/datasets", content=slowly(), headers={"content-type": "text/csv"})
+    assert (answer.status_code, answer.json()["rows"]) == (201, 150)
+
+
+def test_uploads_beyond_the_bound_are_told_to_come_again_and_no_route_waits_for_them(make_site, iris_csv):
+    client = make_site(max_uploads=45).client  # more than the threads that routes share
+    csv = {"content-type": "text/csv"}
+    address = client.base_url.host, client.base_url.port
+    held = [socket.create_connection(address, timeout=10) for _ in range(45)]
+    for connection in held:
+        connection.sendall(head("POST", "/v1/datasets", "text/csv", len(iris_csv)) + iris_csv[:100])
+    until = time.monotonic() + 10
+    while (answer := client.post("/v1/datasets", content=iris_csv, headers=csv)).status_code != 429:
+        assert time.monotonic() < until
+    assert "max_uploads" in answer.json()["detail"]
+    assert answer.headers["retry-after"] == "1"
+    assert client.get("/v2/health/ready").status_code == 200
+    for connection in held:
+        connection.close()
+    while client.post("/v1/datasets", content=iris_csv, headers=csv).status_code == 429:
+        assert time.monotonic() < until
 
 
 @pytest.mark.parametrize("path", ["/v1/models/a%0Ab", "/v1/jobs/%0a/events", "/v2/models/a%0Ab/ready"])

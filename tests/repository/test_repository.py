@@ -244,3 +244,15 @@ def test_a_stamp_is_another_one_after_every_change_of_what_a_reference_means(rep
         stamps.append(repository.stamp("iris"))
     assert stamps == sorted(set(stamps))
     assert repository.stamp("iris@1") == repository.stamp("iris@1") is not None
+
+
+def test_a_mapped_version_goes_on_answering_after_it_is_deleted(root, make_model):
+    repository = Repository(root, map_from=0)
+    repository.publish(make_model(1))
+    repository.publish(make_model(2))
+    mapped = repository.load("iris", 1)
+    assert not mapped.parameters[0].weight.flags.owndata
+    repository.delete_version("iris", 1)
+    for layer, wanted in zip(mapped.parameters, make_model(1).parameters, strict=True):
+        assert np.array_equal(layer.weight, wanted.weight)
+        assert np.array_equal(layer.bias, wanted.bias)

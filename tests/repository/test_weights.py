@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,15 +15,20 @@ from app.repository import weights
 from core.network import Dense, initialise, sizes
 
 
+@pytest.fixture(params=[0, 1 << 40], ids=["mapped", "copied"])
+def map_from(request):
+    return request.param
+
+
 @pytest.fixture
-def reading(tmp_path):
-    """Reads bytes as a weights file of the given sizes."""
+def reading(tmp_path, map_from):
+    """Reads bytes as a weights file of the given sizes, mapped and copied."""
 
     def read(data, sizes=(2, 3, 2)):
         path = tmp_path / "model.safetensors"
         path.write_bytes(data)
         with path.open("rb", buffering=0) as file:
-            return weights.read(file, sizes)
+            return weights.read(file, sizes, map_from=map_from)
 
     return read
 
@@ -81,6 +87,35 @@ def test_weights_in_any_layout_or_byte_order_are_written_alike():
 def test_weights_that_could_not_be_read_again_are_not_written(layer, reason):
     with pytest.raises(ValueError, match=reason):
         weights.to_bytes((layer,), (2, 2))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (4, 3), (7, 5, 3, 2), (30, 20, 10)])
+def test_numbers_begin_at_a_cache_line(shape):
+    data = weights.to_bytes(initialise(shape, np.random.default_rng(1)), shape)
+    assert (8 + struct.unpack("<Q", data[:8])[0]) % 64 == 0
+    assert set(safetensors.numpy.load(data)) == set(unpacked(data)[0])
+
+
+def test_mapped_weights_lie_in_the_file_and_outlive_its_name(tmp_path):
+    shape = (300, 200, 10)
+    params = initialise(shape, np.random.default_rng(1))
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(weights.to_bytes(params, shape))
+    assert maps() == []
+    with path.open("rb", buffering=0) as file:
+        found = weights.read(file, shape, map_from=path.stat().st_size // 2)
+    assert len(maps()) == 1
+    assert not any(array.flags.owndata for layer in found for array in layer)
+    path.unlink()
+    for layer, wanted in zip(found, params, strict=True):
+        assert np.array_equal(layer.weight, wanted.weight)
+    del layer, found
+    assert maps() == []
+
+
+def maps():
+    """The lines of this process's maps that are of weights files."""
+    return [line for line in Path("/proc/self/maps").read_text().splitlines() if "model.safetensors" in line]
 
 
 def test_an_unaligned_payload_is_read_as_aligned_arrays(reading, good):

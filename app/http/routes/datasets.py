@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from app.http import uploads
+from app.http.bodies import Patience
 from app.http.routes.dependencies import Cursor, DatasetId, Limit, Rooms
 from app.http.routes.examples import CONFLICT, DATA_BODY, NOT_FOUND, PROBLEMS, DatasetAnswer, answer, problem
 from app.http.routes.samples import DATASET
@@ -47,7 +48,7 @@ async def post_dataset(
         label=label,
         name=name,
         categorical=names_in(categorical),
-        idle_seconds=rooms.settings.idle_seconds,
+        patience=Patience.of(rooms.settings),
     )
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"/v1/datasets/{dataset.id}"

@@ -6,7 +6,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 
 from app.errors import ModelNotFound
-from app.http.bodies import read_body
+from app.http.bodies import Patience, read_body
 from app.http.oip import metadata, repository
 from app.http.oip.inference import Inference, reference
 from app.http.routes.dependencies import Rooms
@@ -150,7 +150,7 @@ async def _body(request: Request, rooms: Services) -> bytes:
         request,
         limit=rooms.settings.max_json_bytes,
         setting="max_json_bytes",
-        idle_seconds=rooms.settings.idle_seconds,
+        patience=Patience.of(rooms.settings),
     )
 
 

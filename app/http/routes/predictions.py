@@ -6,6 +6,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 
 from app.http import uploads
+from app.http.bodies import Patience
 from app.http.evaluation import evaluate
 from app.http.routes.dependencies import Ref, Rooms
 from app.http.routes.examples import DATA_BODY, PREDICT_BODY, PREDICTION, PROBLEMS, answer, problem
@@ -49,7 +50,7 @@ async def post_evaluate(
         label=label,
         name=None,
         categorical=(),
-        idle_seconds=rooms.settings.idle_seconds,
+        patience=Patience.of(rooms.settings),
     )
     try:
         return await anyio.to_thread.run_sync(evaluate, model, rooms.datasets, dataset)
