@@ -14,7 +14,7 @@ from app.datasets.labels import settled
 from app.datasets.store import Dataset, Labelled
 from app.errors import Invalid, ModelNotFound, Problem, TooLarge, UnsupportedType
 from app.http import uploads
-from app.http.bodies import read_body
+from app.http.bodies import Patience, read_body
 from app.http.services import Services
 from app.http.wire import cells
 from app.http.wire.problems import Problems, described, listed, printable, shown, wrong
@@ -59,7 +59,7 @@ async def read(request: Request, services: Services) -> Sent:
         request,
         limit=settings.max_feedback_request_bytes,
         setting="max_feedback_request_bytes",
-        idle_seconds=settings.idle_seconds,
+        patience=Patience.of(settings),
     )
     value = parse(body, most_levels=settings.max_json_depth)
     sent = _members(value)
