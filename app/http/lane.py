@@ -28,7 +28,6 @@ Headers: TypeAlias = Mapping[bytes, bytes]
 _MODELS, _PREDICT = "/v1/models/", "/predict"
 _TENSORS, _INFER = "/v2/models/", "/infer"
 _LARGE_BODY = 32 * 1024 * 1024  # a larger one is computed in a thread: the others need not wait for it
-_EXPLAIN = b'"explain"'  # nor for one that asks for explanations, each of which costs many predictions
 
 
 class Call(NamedTuple):
@@ -111,10 +110,10 @@ class Lane:
         reply = await self.answer(call, dict(request.scope["headers"]), request.receive)
         return Response(reply.body, reply.status, dict(reply.headers))
 
-    def _predict(self, model: Model, headers: Headers, body: bytes) -> Reply:
-        asked = _text(headers, b"content-type"), _text(headers, b"accept")
-        answer, media_type = predict(self._desk, model, body, media_type=asked[0], accept=asked[1])
-        return Reply(200, {"content-type": media_type}, answer)
+    def _predict(self, model: Model, headers: Headers, body: bytes, *, long: bool) -> Reply | None:
+        media_type, accept = _text(headers, b"content-type"), _text(headers, b"accept")
+        written = predict(self._desk, model, body, media_type=media_type, accept=accept, long=long)
+        return None if written is None else Reply(200, {"content-type": written[1]}, written[0])
 
     def _now(self, call: Call, headers: Headers, body: bytes) -> Reply | None:
         """The answer, if it needs neither the disk nor long work."""
@@ -124,13 +123,15 @@ class Lane:
             at_hand = self._inference.at_hand(call.model, call.version)
             return self._infer(call, headers, body) if at_hand else None
         model = self._desk.predictor.model_at_hand(call.model)
-        return None if model is None or _EXPLAIN in body else self._predict(model, headers, body)
+        return None if model is None else self._predict(model, headers, body, long=False)
 
     def _later(self, call: Call, headers: Headers, body: bytes) -> Reply:
         """The answer, from a thread."""
         if not call.native:
             return self._infer(call, headers, body)
-        return self._predict(self._desk.predictor.model(call.model), headers, body)
+        reply = self._predict(self._desk.predictor.model(call.model), headers, body, long=True)
+        assert reply is not None, "long work is done here"
+        return reply
 
     def _infer(self, call: Call, headers: Headers, body: bytes) -> Reply:
         named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}

@@ -21,12 +21,19 @@ class Desk(NamedTuple):
     max_rows: int
 
 
-def predict(desk: Desk, model: Model, body: bytes, *, media_type: str, accept: str) -> tuple[bytes, str]:
-    """The answer to `body` and its media type. Raises as the wire formats and the predictor do."""
+def predict(
+    desk: Desk, model: Model, body: bytes, *, media_type: str, accept: str, long: bool = True
+) -> tuple[bytes, str] | None:
+    """The answer to `body` and its media type. Raises as the wire formats and the predictor do.
+
+    None where it asks for explanations, each of which costs many predictions, and no `long` work is wanted.
+    """
     began = perf_counter()
     asked = read(body, media_type, model.encoding, max_rows=desk.max_rows, parser=desk.parser)
+    if asked.explain and not long:
+        return None
     decoded = perf_counter()
-    prediction = predictor.predict(model, asked.rows)
+    prediction = predictor.predict(model, asked.rows, asked.check)
     explanation = None
     if asked.explain:
         explanation = Explanation(model.encoding, desk.predictor.explain(model, asked.rows, prediction))

@@ -1,6 +1,6 @@
 """Predictions: rows in, probabilities out; the one room under every route that answers with them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -93,12 +93,17 @@ def encode(model: Model, rows: Rows) -> Array:
         raise Invalid(Problem(message=str(error))) from error
 
 
-def predict(model: Model, rows: Rows) -> Prediction:
-    """Probabilities softmax(logits / temperature); `Invalid` for rows that do not fit the model's schema."""
+def predict(model: Model, rows: Rows, check: Callable[[], object] | None = None) -> Prediction:
+    """Probabilities softmax(logits / temperature); `Invalid` for rows that do not fit the model's schema.
+
+    check: called before rows are encoded that may hold an infinity; raises for one.
+    """
     found = None
     if model.folded is not None and isinstance(rows, np.ndarray):
         found = inference.probabilities_of_raw(model.folded, rows, model.temperature)
     if found is None:
+        if check is not None:
+            check()
         found = _probabilities(model, encode(model, rows))
     return Prediction(model.name, model.version, model.classes, found)
 

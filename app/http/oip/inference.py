@@ -67,7 +67,7 @@ class Inference:
         chosen = wishes(ask)
         asked = rows(model.encoding, ask, max_rows=settings.max_predict_rows)
         decoded = self.clock()
-        prediction = predict(model, asked)
+        prediction = predict(model, asked.rows, asked.check)
         computed = self.clock()
         reply = write(ask, chosen, prediction, accept_encoding=headers.get("accept-encoding", ""))
         count, timing = len(prediction.probabilities), Timing(began, decoded, computed, self.clock())

@@ -14,7 +14,8 @@ from app.http.oip.strings import strings
 from app.http.oip.tensor import Tensor, shape_text
 from app.http.wire.cells import codes
 from app.http.wire.problems import Problems, check_rows, described, listed, shown, wrong
-from app.http.wire.schema import finite_columns, finite_matrix
+from app.http.wire.request import Request
+from app.http.wire.schema import check_finite, finite_columns
 from core.arrays import Array
 from core.encoding import (
     CategoricalColumn,
@@ -23,13 +24,12 @@ from core.encoding import (
     Encoding,
     NumericColumn,
     RawColumn,
-    RawColumns,
 )
 
 _SINGLE = "FP32"
 
 
-def rows(encoding: Encoding, ask: Ask, *, max_rows: int) -> Array | RawColumns:
+def rows(encoding: Encoding, ask: Ask, *, max_rows: int) -> Request:
     """Checked against the model's schema. Raises: Invalid, naming the input and what it should be; TooLarge."""
     ports = signature.inputs(encoding)
     tensors = _matched(ports, ask.inputs)
@@ -40,7 +40,7 @@ def rows(encoding: Encoding, ask: Ask, *, max_rows: int) -> Array | RawColumns:
     _check_lengths(tensors)
     pairs = zip(encoding.columns, tensors, strict=True)
     columns = {column.name: _column(column, tensor, ask.regular) for column, tensor in pairs}
-    return finite_columns(columns, Problems("row {}"))
+    return Request(finite_columns(columns, Problems("row {}")))
 
 
 def raw(encoding: Encoding, blob: memoryview) -> Ask:
@@ -102,15 +102,19 @@ def _check_lengths(tensors: list[Tensor]) -> None:
 # what it becomes
 
 
-def _of_matrix(encoding: Encoding, tensor: Tensor, regular: bool) -> Array:
+def _of_matrix(encoding: Encoding, tensor: Tensor, regular: bool) -> Request:
     matrix = _numbers(tensor, regular)
     matrix = matrix.reshape(len(matrix), -1) if matrix.ndim == 1 else matrix
     if tensor.blob is None:  # JSON has no infinity
-        return matrix
-    try:
-        return finite_matrix(encoding, matrix, Problems("features[{}]"))
-    except Invalid as error:
-        raise Invalid(*error.problems, summary=f"{tensor.place}: {error}") from None
+        return Request(matrix)
+
+    def check() -> None:
+        try:
+            check_finite(encoding, matrix, Problems("features[{}]"))
+        except Invalid as error:
+            raise Invalid(*error.problems, summary=f"{tensor.place}: {error}") from None
+
+    return Request(matrix, check=check)
 
 
 def _column(column: Column, tensor: Tensor, regular: bool) -> RawColumn:

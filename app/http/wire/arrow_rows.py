@@ -14,7 +14,7 @@ from app.errors import Unreadable
 from app.http.wire.arrow_messages import batches
 from app.http.wire.problems import Problems, check_header, check_rows, shown, wrong
 from app.http.wire.request import Request
-from app.http.wire.schema import finite_columns, finite_matrix, is_vector, names
+from app.http.wire.schema import finite_columns, is_vector, names, of_matrix
 from core.arrays import Array
 from core.encoding import CategoricalColumn, Codes, Column, Encoding, RawColumn, VectorColumn
 
@@ -34,7 +34,7 @@ def read(body: bytes, encoding: Encoding, *, max_rows: int) -> Request:
         return Request(finite_columns(columns, problems))
     parts = [raw for raw in columns.values() if not isinstance(raw, Codes)]
     matrix = parts[0] if is_vector(encoding) else np.column_stack(parts)
-    return Request(finite_matrix(encoding, matrix, problems))
+    return of_matrix(encoding, matrix, problems)
 
 
 def _table(body: bytes, encoding: Encoding, max_rows: int) -> pa.Table:

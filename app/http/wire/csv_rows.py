@@ -17,7 +17,7 @@ from app.errors import Unreadable
 from app.http.wire.cells import codes
 from app.http.wire.problems import Problems, check_header, check_rows, described, listed, wrong
 from app.http.wire.request import Request
-from app.http.wire.schema import finite_columns, finite_matrix, names
+from app.http.wire.schema import finite_columns, names, of_matrix
 from core.arrays import Array
 from core.encoding import CategoricalColumn, Codes, Encoding, RawColumn, RawColumns, VectorColumn
 
@@ -43,7 +43,7 @@ def read(body: bytes, encoding: Encoding, *, max_rows: int) -> Request:
     text = _text(body, names(encoding), max_rows)
     problems = Problems("line {}", text.lines)
     if encoding.inputs is not None:
-        return Request(finite_matrix(encoding, _matrix(text, encoding, problems), problems))
+        return of_matrix(encoding, _matrix(text, encoding, problems), problems)
     return Request(finite_columns(_columns(text, encoding, problems), problems))
 
 

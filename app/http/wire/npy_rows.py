@@ -10,7 +10,7 @@ import numpy as np
 from app.errors import Unreadable
 from app.http.wire.problems import Problems, check_rows, described, shown, wrong
 from app.http.wire.request import Request
-from app.http.wire.schema import finite_matrix
+from app.http.wire.schema import of_matrix
 from core.arrays import Array
 from core.encoding import Encoding
 
@@ -41,7 +41,7 @@ def read(body: bytes, encoding: Encoding, *, max_rows: int) -> Request:
     if encoding.inputs is None:
         raise wrong("an array of numbers cannot hold this model's mixed columns; send JSON, CSV or Arrow")
     matrix = _matrix(body, _header(body), encoding.inputs, max_rows)
-    return Request(finite_matrix(encoding, matrix, Problems("row {}")))
+    return of_matrix(encoding, matrix, Problems("row {}"))
 
 
 def _matrix(body: bytes, header: Header, inputs: int, max_rows: int) -> Array:

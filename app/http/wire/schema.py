@@ -1,10 +1,12 @@
 """What a model's schema asks of decoded rows, beyond their types: names in order, and no infinity."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
 from app.http.wire.problems import Problems
+from app.http.wire.request import Request
 from core.arrays import Array
 from core.encoding import Codes, Encoding, RawColumns, VectorColumn
 
@@ -19,16 +21,20 @@ def names(encoding: Encoding) -> tuple[str, ...]:
     return tuple(column.name for column in encoding.columns)
 
 
-def finite_matrix(encoding: Encoding, matrix: Array, problems: Problems) -> Array:
-    """(m, inputs) of any real dtype, NaN = missing, as it came; `Invalid` where infinite."""
+def of_matrix(encoding: Encoding, matrix: Array, problems: Problems) -> Request:
+    """A request about (m, inputs) of any real dtype, NaN = missing, in which infinities are not yet looked for."""
+    return Request(matrix, check=partial(check_finite, encoding, matrix, problems))
+
+
+def check_finite(encoding: Encoding, matrix: Array, problems: Problems) -> None:
+    """`Invalid` where a matrix (m, inputs) is infinite."""
     if matrix.dtype.kind != "f" or np.isfinite(np.vdot(matrix, matrix)):  # the sum of squares, in no time
-        return matrix
+        return
     for row, place in _infinities(matrix):
         element = f" as element {place}" if is_vector(encoding) else ""
         column = encoding.columns[0 if is_vector(encoding) else place]
         problems.add(row, _message(matrix[row, place], element), column.name)
     problems.settle()
-    return matrix
 
 
 def finite_columns(columns: RawColumns, problems: Problems) -> RawColumns:

@@ -69,9 +69,11 @@ def read() -> Callable[..., Read]:
     """`rows.read` with at most 50 rows."""
 
     def call(model: Encoding, body: bytes, media_type: str = "application/json", **more: Any) -> Read:
-        found, *asked = rows.read(body, media_type, model, max_rows=MOST_ROWS, **more)
-        encode = encoding.transform if isinstance(found, Mapping) else encoding.transform_matrix
-        return Read(encode(model, found), *asked)
+        found = rows.read(body, media_type, model, max_rows=MOST_ROWS, **more)
+        if found.check is not None:
+            found.check()
+        encode = encoding.transform if isinstance(found.rows, Mapping) else encoding.transform_matrix
+        return Read(encode(model, found.rows), found.top_k, found.explain)
 
     return call
 
