@@ -28,6 +28,7 @@ from app.http.routes import (
     onnx,
     pages,
     predictions,
+    provenance,
     server,
     training,
 )
@@ -134,7 +135,20 @@ def create_app(services: Services) -> Application:
     app.front = shared(door, origins(settings.cors_origins))
     errors.install(app)
     describe(app, open_here=not services.keys.roles)
-    for room in (predictions, inference, training, jobs, datasets, models, onnx, feedback, server, pages):
+    rooms = (
+        predictions,
+        inference,
+        training,
+        jobs,
+        datasets,
+        models,
+        provenance,
+        onnx,
+        feedback,
+        server,
+        pages,
+    )
+    for room in rooms:
         app.include_router(room.router)
     return app
 

@@ -15,30 +15,40 @@ HISTORY_LIMIT = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """One change of an alias; None is "pointed at nothing". `at` is RFC 3339 UTC."""
+    """One change of an alias; None is "pointed at nothing". `at` is RFC 3339 UTC; `job` promoted its version."""
 
     alias: str
     origin: int | None
     target: int | None
     at: str
     rollback: bool = False
+    job: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Aliases:
-    """Where each alias points, the newest `HISTORY_LIMIT` moves, and the highest version used up to then."""
+    """Where each alias points, the newest `HISTORY_LIMIT` of all `moves`, and the highest version used up to then."""
 
     targets: Mapping[str, int] = field(default_factory=dict)
     history: tuple[Move, ...] = ()
     last_version: int = 0
+    moves: int = 0
 
-    def moved(self, alias: str, target: int | None, *, at: str, rollback: bool = False) -> "Aliases":
+    def moved(
+        self, alias: str, target: int | None, *, at: str, rollback: bool = False, job: str | None = None
+    ) -> "Aliases":
         """These aliases after one of them was pointed at `target` (None: taken away)."""
         targets = {name: version for name, version in self.targets.items() if name != alias}
         if target is not None:
             targets[alias] = target
-        move = Move(alias=alias, origin=self.targets.get(alias), target=target, at=at, rollback=rollback)
-        return replace(self, targets=targets, history=(*self.history, move)[-HISTORY_LIMIT:])
+        origin = self.targets.get(alias)
+        move = Move(alias=alias, origin=origin, target=target, at=at, rollback=rollback, job=job)
+        history = (*self.history, move)[-HISTORY_LIMIT:]
+        return replace(self, targets=targets, history=history, moves=self.moves + 1)
+
+    def newest_first(self) -> list[tuple[int, Move]]:
+        """The moves that are remembered, each with its number among all that there were, from 1."""
+        return [(self.moves - age, move) for age, move in enumerate(reversed(self.history))]
 
     def reaching(self, version: int) -> "Aliases":
         """These aliases, remembering that `version` was used."""
@@ -75,6 +85,7 @@ def to_bytes(aliases: Aliases) -> bytes:
         "format": FORMAT,
         "aliases": dict(sorted(aliases.targets.items())),
         "last_version": aliases.last_version,
+        "moves": aliases.moves,
         "history": [_entry(move) for move in aliases.history],
     }
     return json.dumps(content, indent=1).encode()
@@ -89,16 +100,19 @@ def from_bytes(text: bytes) -> Aliases:
     if not isinstance(content, dict):
         raise ValueError("aliases.json is not a JSON object")
     _check_format(content.get("format"))
+    history = _history(content.get("history", []))
     return Aliases(
         targets=_targets(content.get("aliases")),
-        history=_history(content.get("history", [])),
+        history=history,
         last_version=_count(content.get("last_version", 0), "last_version", least=0),
+        moves=_count(content.get("moves", len(history)), "moves", least=len(history)),
     )
 
 
 def _entry(move: Move) -> dict[str, Any]:
-    entry = {"alias": move.alias, "from": move.origin, "to": move.target, "at": move.at}
-    return {**entry, "rollback": True} if move.rollback else entry
+    entry: dict[str, Any] = {"alias": move.alias, "from": move.origin, "to": move.target, "at": move.at}
+    entry |= {"rollback": True} if move.rollback else {}
+    return entry | ({"job": move.job} if move.job is not None else {})
 
 
 def _check_format(number: object) -> None:
@@ -129,6 +143,7 @@ def _move(entry: object) -> Move:
         target=_place(entry.get("to")),
         at=str(entry.get("at", "")),
         rollback=entry.get("rollback") is True,
+        job=None if entry.get("job") is None else str(entry["job"]),
     )
 
 

@@ -59,6 +59,11 @@ class Catalogue:
         """Where the aliases of a model point; empty for a model that does not exist."""
         return dict(self._aliases(check_name(name)).targets)
 
+    def alias_record(self, name: str) -> Aliases:
+        """The aliases of a model with the history of their moves; `ModelNotFound`."""
+        self._need_model(check_name(name))
+        return self._aliases(name)
+
     def last_version(self, name: str) -> int:
         """The highest version number ever used by a model, whether it still exists or not; 0 if none."""
         numbers = (version_number(text) or 0 for text in folders(self._root / check_name(name)))

@@ -72,14 +72,14 @@ class Repository(Catalogue):
 
             yield publish
 
-    def set_alias(self, name: str, alias: str, version: int) -> int | None:
-        """Points the alias at a version; where it pointed before (None: it is new)."""
+    def set_alias(self, name: str, alias: str, version: int, *, job: str | None = None) -> int | None:
+        """Points the alias at a version; where it pointed before (None: it is new). `job`: whose promotion it is."""
         check_alias(alias)
         with self._changing(name, f"move alias {alias!r} of model {name!r}"):
             self._need_version(name, version)
             aliases = self._aliases(name)
             if aliases.targets.get(alias) != version:
-                self._write(name, aliases.moved(alias, version, at=self._now()))
+                self._write(name, aliases.moved(alias, version, at=self._now(), job=job))
         return aliases.targets.get(alias)
 
     def delete_alias(self, name: str, alias: str) -> None:

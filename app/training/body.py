@@ -160,7 +160,9 @@ class Run:
             verdict = jury.decide()
             end.confirm()
             if verdict.promoted:
-                self.place.repository.set_alias(self.job.model, "production", self.job.version)
+                self.place.repository.set_alias(
+                    self.job.model, "production", self.job.version, job=self.job.id
+                )
             end.succeed(
                 hyperparameters=hyperparameters,
                 metrics=metrics,

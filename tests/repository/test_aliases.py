@@ -1,6 +1,7 @@
 """Claims about aliases and their history as a value."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -26,8 +27,17 @@ def after(moves):
 
 @given(moves)
 def test_what_was_written_is_read_again(moves):
-    aliases = after(moves).reaching(9)
+    aliases = after(moves).reaching(9).moved("canary", 3, at="2026-01-02T00:00:00Z", job="job_1")
     assert from_bytes(to_bytes(aliases)) == aliases
+
+
+@given(moves)
+def test_moves_keep_their_numbers_when_the_oldest_are_forgotten(moves):
+    aliases = after(moves)
+    assert [number for number, _ in aliases.newest_first()] == list(range(len(moves), 0, -1))
+    short = replace(aliases, history=aliases.history[-2:])
+    assert short.newest_first() == aliases.newest_first()[:2]
+    assert short.moved("production", 1, at="").newest_first()[0][0] == len(moves) + 1
 
 
 @given(moves)
@@ -91,6 +101,8 @@ def test_aliases_shipped_without_history_have_nothing_to_go_back_to():
         (b'{"format": 1, "aliases": {"a": 0}}', "whole number from 1"),
         (b'{"format": 1, "aliases": {"a": true}}', "whole number from 1"),
         (b'{"format": 1, "aliases": {}, "last_version": -1}', "whole number from 0"),
+        (b'{"format": 1, "aliases": {}, "moves": 1.5}', "whole number from 0"),
+        (b'{"format": 1, "aliases": {}, "moves": 0, "history": [{"alias": "a"}]}', "whole number from 1"),
         (b'{"format": 1, "aliases": {}, "history": {}}', "not a list"),
         (b'{"format": 1, "aliases": {}, "history": [1]}', "not a move"),
         (b'{"format": 1, "aliases": {}, "history": [{"alias": "a", "to": "1"}]}', "whole number from 1"),

@@ -174,6 +174,77 @@ CARD: dict[str, Any] = {
         "software": {"neurona": "0.1.0", "numpy": "2.4.6", "python": "3.12.3", "machine": "x86_64"},
     },
 }
+ALIAS_PAGE: dict[str, Any] = {
+    "name": "iris",
+    "aliases": {"production": 1},
+    "items": [
+        {
+            "sequence": 3,
+            "alias": "production",
+            "from": 2,
+            "to": 1,
+            "at": "2026-02-01T08:30:00.000Z",
+            "rollback": True,
+            "job": None,
+        },
+        {
+            "sequence": 2,
+            "alias": "production",
+            "from": 1,
+            "to": 2,
+            "at": "2026-02-01T08:12:31.402Z",
+            "rollback": False,
+            "job": "job_3d0f5a4be1c2970a",
+        },
+    ],
+    "next_cursor": "2",
+}
+_STEP = {"before": 0.93, "after": 0.96, "difference": 0.03}
+_SAME = {"before": 15, "after": 15, "difference": 0}
+DIFFERENCE: dict[str, Any] = {
+    "before": {
+        "model": "iris",
+        "version": 1,
+        "created_at": "2026-01-31T12:44:08.330Z",
+        "algorithm": "softmax_regression",
+        "sizes": [4, 3],
+        "parent": None,
+        "job": _JOB_ID,
+    },
+    "after": {
+        "model": "iris",
+        "version": 2,
+        "created_at": "2026-02-01T08:12:31.398Z",
+        "algorithm": "relu_network",
+        "sizes": [5, 64, 3],
+        "parent": None,
+        "job": "job_3d0f5a4be1c2970a",
+    },
+    "data": {
+        "dataset": {"before": _DATASET_ID, "after": "ds_0b8b2f60c1d4a3e9"},
+        "training_rows": {"before": 135, "after": 162, "difference": 27},
+        "validation_rows": {"before": 15, "after": 18, "difference": 3},
+        "columns": {
+            "added": ["colour"],
+            "removed": [],
+            "retyped": [{"name": "petal_width", "before": "numeric", "after": "categorical"}],
+        },
+        "classes": {"added": [], "removed": []},
+    },
+    "hyperparameters": {"hidden_layer_sizes": {"before": [], "after": [64]}},
+    "same_validation_rows": False,
+    "metrics": dict.fromkeys(("accuracy", "macro_f1"), _STEP)
+    | {
+        "log_loss": {"before": 0.21, "after": 0.12, "difference": -0.09},
+        "brier": {"before": 0.09, "after": 0.06, "difference": -0.03},
+        "ece": {"before": 0.11, "after": 0.1, "difference": -0.01},
+    },
+    "per_class": [
+        {"label": label, **dict.fromkeys(("precision", "recall", "f1"), _STEP), "support": _SAME}
+        for label in _SPECIES
+    ],
+    "software": {"numpy": {"before": "2.4.5", "after": "2.4.6"}},
+}
 INFO: dict[str, Any] = {
     "name": "neurona",
     "version": "0.1.0",

@@ -1,0 +1,98 @@
+"""Where versions come from: what changed between two of them, and how aliases moved."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from app.errors import Invalid, Problem
+from app.http import difference
+from app.http.difference import Difference
+from app.http.routes.dependencies import Cursor, Limit, Name, Ref, Rooms
+from app.http.routes.examples import NOT_FOUND, answer, problem
+from app.http.routes.samples import ALIAS_PAGE, DIFFERENCE
+
+router = APIRouter(tags=["models"])
+
+
+class AliasMove(BaseModel):
+    """One move of an alias. `from` and `to` are versions, null for nothing."""
+
+    sequence: int = Field(description="counts the moves of all aliases of the model, from 1")
+    alias: str
+    from_: int | None = Field(serialization_alias="from")
+    to: int | None
+    at: str = Field(description="RFC 3339, UTC")
+    rollback: bool
+    job: str | None = Field(description="the job whose promotion it was; null: somebody asked for it")
+
+
+class AliasPage(BaseModel):
+    """Where the aliases point, and a page of their moves, newest first."""
+
+    name: str
+    aliases: dict[str, int]
+    items: list[AliasMove]
+    next_cursor: str | None
+
+
+@router.get(
+    "/v1/models/{name}/aliases",
+    summary="The aliases and every move of them, newest first",
+    responses={200: answer("A page of moves", ALIAS_PAGE), **NOT_FOUND, **problem(503)},
+)
+def list_aliases(
+    rooms: Rooms,
+    name: Name,
+    alias: Annotated[str | None, Query(description="only moves of this alias")] = None,
+    limit: Limit = 50,
+    cursor: Annotated[Cursor, Query(json_schema_extra={"pattern": "^[0-9]{1,18}$"})] = None,
+) -> AliasPage:
+    """The newest 1,000 moves are kept."""
+    record = rooms.repository.alias_record(name)
+    before = _sequence(cursor) if cursor is not None else record.moves + 1
+    found = [
+        AliasMove(
+            sequence=sequence,
+            alias=move.alias,
+            from_=move.origin,
+            to=move.target,
+            at=move.at,
+            rollback=move.rollback,
+            job=move.job,
+        )
+        for sequence, move in record.newest_first()
+        if sequence < before and alias in (None, move.alias)
+    ]
+    more = str(found[limit - 1].sequence) if len(found) > limit else None
+    return AliasPage(name=name, aliases=dict(record.targets), items=found[:limit], next_cursor=more)
+
+
+@router.get(
+    "/v1/models/{ref}/diff",
+    summary="What changed from a version to another",
+    responses={200: answer("What changed", DIFFERENCE), **NOT_FOUND, **problem(503)},
+)
+def get_diff(
+    rooms: Rooms,
+    ref: Ref,
+    other: Annotated[
+        str,
+        Query(
+            alias="with",
+            description="the later version, as `name`, `name@7` or `name@alias`; it may be another model's",
+            examples=["iris@2"],
+        ),
+    ],
+) -> Difference:
+    """From the version in the path, `before`, to that of `with`, `after`."""
+    cards = [rooms.repository.card(*rooms.repository.resolve(each)) for each in (ref, other)]
+    return difference.compare(*cards)
+
+
+def _sequence(cursor: str) -> int:
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+        raise Invalid(
+            Problem(message=f"{cursor!r} is not a cursor that a page gave", location="query.cursor")
+        )
+    return int(cursor)
