@@ -18,7 +18,7 @@ from app.http.bodies import Patience, read_body
 from app.http.services import Services
 from app.http.wire import cells
 from app.http.wire.problems import Problems, described, listed, printable, shown, wrong
-from app.http.wire.schema import finite_columns, finite_matrix, is_vector, names
+from app.http.wire.schema import check_finite, finite_columns, is_vector, names
 from app.jobs import Feedback, FeedbackUse, NewFeedback
 from app.jobs.feedback import Content, Verdict
 from app.repository.model import Class, Model, class_places
@@ -193,7 +193,8 @@ def _rows(instances: list[Any], encoding: Encoding) -> Array | RawColumns:
     if encoding.inputs is None:
         return finite_columns(cells.columns(iter(instances), encoding, problems), problems)
     matrix = cells.matrix(iter(instances), len(instances), encoding, problems)
-    return finite_matrix(encoding, matrix, problems)
+    check_finite(encoding, matrix, problems)
+    return matrix
 
 
 def _labels(labels: list[Any], classes: Sequence[Class]) -> list[Class]:
