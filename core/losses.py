@@ -58,40 +58,37 @@ def softmax_cross_entropy(
     logits: (m, c) with m ≥ 1; labels: (m,) integers; weights: (m,), or None for ones.
     Returns (J, (m, c) in the logits' float dtype). Raises ValueError for other shapes or dtypes.
     """
-    delta = np.array(_floating(matrix(logits, name="logits")), order="C")
-    m, c = delta.shape
+    logits = _floating(matrix(logits, name="logits"))
+    m, c = logits.shape
     if not m or not c:
-        raise ValueError(f"logits must have at least one row and one class, got shape {delta.shape}")
+        raise ValueError(f"logits must have at least one row and one class, got shape {logits.shape}")
     labels = class_numbers(labels, m, c)
     weights = row_weights(weights, m)
-    loss = cross_entropy_in_place(delta, labels, None if weights is None else weights.astype(delta.dtype), m)
-    return loss, delta
+    z = np.empty((c, m), logits.dtype)
+    loss = cross_entropy_into(z, logits, labels, None if weights is None else weights.astype(z.dtype), m)
+    return loss, z.T
 
 
-def cross_entropy_in_place(
-    logits: Array, labels: Array, weights: Array | None, rows: int, *, scratch: Array | None = None
-) -> float:
-    """Σ_i w_i L_i / rows over the m rows given; `logits` (m, c) become their share of ∂J/∂Z, w (ŷ − y)/rows.
+def cross_entropy_into(z: Array, logits: Array, labels: Array, weights: Array | None, rows: int) -> float:
+    """Σ_i w_i L_i / rows over the m rows of `logits` (m, c); `z` (c, m) becomes their part of ∂J/∂Zᵀ.
 
     For loops that own their buffers: nothing is checked. rows: m, or more where a batch comes in pieces.
-    scratch: (c · m,) of the logits' dtype, overwritten.
     """
-    m, c = logits.shape
-    flat = np.empty(c * m, logits.dtype) if scratch is None else scratch
-    z = flat.reshape(c, m)
-    own = labels * m + np.arange(m)  # where each row keeps the logit of its own label
+    flat, m = z.reshape(-1), len(logits)
+    own = labels * m  # where each row keeps the logit of its own label
+    own += np.arange(m)
     scale = 1 / rows if weights is None else weights / rows
     with np.errstate(**_QUIET):  # type: ignore[arg-type]
         np.copyto(z, logits.T)
         z -= np.maximum.reduce(z, axis=0)
-        own_logits = flat.take(own)
+        losses = -flat.take(own)
         np.exp(z, out=z)
         total = np.add.reduce(z, axis=0)
-        losses = np.log(total) - own_logits
-        z *= scale / total
+        losses += np.log(total)
+        losses *= scale
+        z *= np.divide(scale, total, out=total)
         flat[own] -= scale
-        np.copyto(logits, z.T)
-        return float(np.add.reduce(losses * scale, dtype=np.float64))
+        return float(np.add.reduce(losses, dtype=np.float64))
 
 
 def softmax_jacobian(probabilities: npt.ArrayLike) -> Array:

@@ -1,5 +1,6 @@
 """The ReLU network: forward, and backward beside it. With no hidden layer it is softmax regression."""
 
+import math
 from collections.abc import Generator, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
@@ -8,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.arrays import Array, Float, class_numbers, layer_sizes, matrix, row_weights
-from core.losses import cross_entropy_in_place, softmax
+from core.losses import cross_entropy_into, softmax
 
 
 class Dense(NamedTuple):
@@ -64,6 +65,7 @@ def layers(vector: Array, sizes: Sequence[int]) -> Params:
     return tuple(Dense(weight, bias) for weight, bias in zip(parts[::2], parts[1::2], strict=True))
 
 
+@np.errstate(under="ignore")
 def logits(params: Params, x: npt.ArrayLike) -> Array:
     """Z of the last layer: x (m, features) → (m, classes), in the parameters' dtype.
 
@@ -80,6 +82,7 @@ def predict_proba(params: Params, x: npt.ArrayLike) -> Array:
     return softmax(logits(params, x))
 
 
+@np.errstate(under="ignore")
 def loss(
     params: Params,
     x: npt.ArrayLike,
@@ -94,6 +97,7 @@ def loss(
     return workspace.loss(params, x, labels, weights) + penalty(params, l2)
 
 
+@np.errstate(under="ignore")
 def loss_and_gradients(
     params: Params,
     x: npt.ArrayLike,
@@ -114,6 +118,7 @@ def loss_and_gradients(
     return workspace.loss_and_gradients(params, x, labels, gradients, l2=l2, weights=weights), gradients
 
 
+@np.errstate(under="ignore")
 def input_gradients(params: Params, x: npt.ArrayLike, labels: npt.ArrayLike) -> Array:
     """∂J/∂X = ∂J/∂Z1 @ W1ᵀ, (m, features), with J the mean over all m rows (mathematics.md, input)."""
     x, labels, _ = _checked(params, x, labels, None)
@@ -134,27 +139,32 @@ def empty_like(params: Params) -> Params:
 class Workspace:
     """The buffers of a forward and a backward pass over at most `rows` rows; longer batches go in pieces.
 
-    Arguments are not checked here. Views that it returns are overwritten by its next call.
+    Arguments are not checked here, and what NumPy says of numbers that go over or under is the caller's to mind.
+    Views that it returns are overwritten by its next call.
     """
 
     def __init__(self, sizes: Sequence[int], rows: int, dtype: Float) -> None:
         self.rows = rows
         self._outputs = [np.empty((rows, width), dtype) for width in sizes[1:]]
-        self._scratch = np.empty(rows * sizes[-1], dtype)
+        self._delta = np.empty(rows * sizes[-1], dtype)  # ∂J/∂Zᵀ, class by class
+        self._ones = np.ones(rows, dtype)
+        self._decay = np.empty(0, dtype)
 
     def logits(self, params: Params, x: Array) -> Array:
         """(m, classes) for m ≤ rows."""
         return self._activations(params, x)[-1]
 
-    def share_of_loss(self, logits: Array, labels: Array, weights: Array | None, rows: int) -> float:
-        """(1/rows) Σ_i w_i L_i of these rows; the logits become their part of ∂J/∂Z, in place."""
-        scratch = self._scratch[: logits.size]
-        return cross_entropy_in_place(logits, labels, weights, rows, scratch=scratch)
+    def share_of_loss(
+        self, logits: Array, labels: Array, weights: Array | None, rows: int
+    ) -> tuple[float, Array]:
+        """(1/rows) Σ_i w_i L_i of these rows, and their part of ∂J/∂Z, (m, classes)."""
+        z = self._delta[: logits.size].reshape(logits.shape[::-1])
+        return cross_entropy_into(z, logits, labels, weights, rows), z.T
 
     def loss(self, params: Params, x: Array, labels: Array, weights: Array | None) -> float:
         """(1/m) Σ_i w_i L_i over all m rows, without penalty."""
         return sum(
-            self.share_of_loss(self.logits(params, x[part]), labels[part], _part(weights, part), len(x))
+            self.share_of_loss(self.logits(params, x[part]), labels[part], _part(weights, part), len(x))[0]
             for part in self._pieces(len(x))
         )
 
@@ -191,8 +201,9 @@ class Workspace:
         target = gradients
         for part in self._pieces(len(x)):
             activations = self._activations(params, x[part])
-            total += self.share_of_loss(activations[-1], labels[part], _part(weights, part), len(x))
-            _backward(params, activations, target)
+            loss, delta = self.share_of_loss(activations.pop(), labels[part], _part(weights, part), len(x))
+            total += loss
+            self._backward(params, activations, delta, target)
             if target is not gradients:
                 _add(gradients, target)
             elif len(x) > self.rows:
@@ -201,7 +212,8 @@ class Workspace:
                 yield min(part.stop, len(x))
         if l2:
             for layer, gradient in zip(params, gradients, strict=True):
-                np.add(gradient.weight, l2 * layer.weight, out=gradient.weight)
+                decay = np.multiply(layer.weight, l2, out=self._scratch(layer.weight.shape))
+                np.add(gradient.weight, decay, out=gradient.weight)
         return total
 
     def input_gradients(self, params: Params, x: Array, labels: Array) -> Array:
@@ -209,10 +221,9 @@ class Workspace:
         result, unused = np.empty_like(x), empty_like(params)
         for part in self._pieces(len(x)):
             activations = self._activations(params, x[part])
-            self.share_of_loss(activations[-1], labels[part], None, len(x))
-            delta = _backward(params, activations, unused)
-            with np.errstate(under="ignore"):
-                np.matmul(delta, params[0].weight.T, out=result[part])
+            _, delta = self.share_of_loss(activations.pop(), labels[part], None, len(x))
+            delta = self._backward(params, activations, delta, unused)
+            np.matmul(delta, params[0].weight.T, out=result[part])
         return result
 
     def _pieces(self, m: int) -> Iterable[slice]:
@@ -221,8 +232,27 @@ class Workspace:
     def _activations(self, params: Params, x: Array) -> list[Array]:
         return _forward(params, x, [output[: len(x)] for output in self._outputs])
 
+    def _backward(self, params: Params, activations: list[Array], delta: Array, gradients: Params) -> Array:
+        """Write the gradients, given X, A1, A2, … and ∂J/∂Z; each ∂J/∂Z_l replaces A_l. Returns ∂J/∂Z1."""
+        ones = self._ones[: len(delta)]
+        for number in reversed(range(len(params))):
+            incoming = activations[number]
+            np.matmul(incoming.T, delta, out=gradients[number].weight)
+            np.matmul(ones, delta, out=gradients[number].bias)  # the sum over the rows
+            if number:
+                active = incoming > 0  # relu's derivative, mathematics.md row 7: relu(z) > 0 where z > 0
+                delta = np.matmul(delta, params[number].weight.T, out=incoming)
+                delta *= active
+        return delta
 
-@np.errstate(under="ignore")
+    def _scratch(self, shape: tuple[int, ...]) -> Array:
+        """An array of that shape, kept for the next time."""
+        size = math.prod(shape)
+        if self._decay.size < size:
+            self._decay = np.empty(size, self._decay.dtype)
+        return self._decay[:size].reshape(shape)
+
+
 def _forward(params: Params, x: Array, outputs: Sequence[Array | None]) -> list[Array]:
     """[X, A1, A2, …, Z], each layer written into its output if there is one."""
     activations = [x]
@@ -233,20 +263,6 @@ def _forward(params: Params, x: Array, outputs: Sequence[Array | None]) -> list[
         z += layer.bias
         activations.append(z)
     return activations
-
-
-@np.errstate(under="ignore")
-def _backward(params: Params, activations: list[Array], gradients: Params) -> Array:
-    """Write the gradients, given ∂J/∂Z as the last activation; each ∂J/∂Z_l replaces A_l. Returns ∂J/∂Z1."""
-    for number in reversed(range(len(params))):
-        incoming, delta = activations[number : number + 2]
-        np.matmul(incoming.T, delta, out=gradients[number].weight)
-        np.add.reduce(delta, axis=0, out=gradients[number].bias)
-        if number:
-            active = incoming > 0  # relu's derivative, mathematics.md row 7: relu(z) > 0 where z > 0
-            np.matmul(delta, params[number].weight.T, out=incoming)
-            incoming *= active
-    return activations[1]
 
 
 def _add(gradients: Params, more: Params) -> None:

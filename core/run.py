@@ -92,7 +92,7 @@ class Run:
             with np.errstate(all="ignore"):
                 logits = workspace.logits(self.layers, x)
                 right += int(np.count_nonzero(logits.argmax(axis=1) == labels))
-                loss += workspace.share_of_loss(logits, labels, weights, m)
+                loss += workspace.share_of_loss(logits, labels, weights, m)[0]
         self._mind(loss)
         return loss, right / m
 
@@ -125,16 +125,17 @@ class Run:
         while loss is None:
             with np.errstate(all="ignore"):  # a loss that is not finite is found by looking at it
                 done, loss = _next(work)
+                if loss is not None:
+                    self._update(loss)
             if loss is None:
                 yield self.seen + done
+        self.loss_sum += loss * len(labels)
+
+    def _update(self, loss: float) -> None:
         self.step += 1
         self.updates += 1
         self._mind(loss)
-        with np.errstate(all="ignore"):
-            self._optimizer.update(
-                self._vector, self._gradient, self._moments, self.updates, self.learning_rate
-            )
-        self.loss_sum += loss * len(labels)
+        self._optimizer.update(self._vector, self._gradient, self._moments, self.updates, self.learning_rate)
 
     def _move(self) -> None:
         """A move of L-BFGS, which may look at all rows more than once."""
