@@ -45,7 +45,7 @@ class TrainBody(Record):
     )
     metadata: dict[str, Any] = Field(default_factory=dict, description="kept with the job and the card")
     max_runtime_seconds: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="the job fails after so much training time"
+        None, gt=0, strict=True, allow_inf_nan=False, description="the job fails after so much training time"
     )
     webhook: Webhook | None = Field(None, description="told of the job's end by POST, its body as GET's")
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Algorithm = Literal["auto", "softmax_regression", "relu_network"]
 Promote = Literal["if_better", "always", "never"]
@@ -20,6 +20,8 @@ class Record(BaseModel):
 
 class Hyperparameters(Record):
     """How to train. A field left out gets a default chosen from the data; the job shows what was chosen."""
+
+    model_config = ConfigDict(strict=True)  # true is no number, and "5" neither
 
     hidden_layer_sizes: list[Annotated[int, Field(ge=1, le=65536)]] | None = Field(
         None, max_length=32, description="units of each hidden layer of a ReLU network", examples=[[128]]
@@ -41,6 +43,14 @@ class Hyperparameters(Record):
     l2: _Finite | None = Field(None, ge=0, description="λ of the penalty ½λΣW²")
     class_weight: Literal["balanced"] | dict[str, Annotated[_Finite, Field(gt=0)]] | None = None
     seed: int = Field(0, ge=0, lt=2**63)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        """5.0 is a whole number in JSON."""
+        if isinstance(value, list):
+            return [cls._whole(each) for each in value]
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
     def given(self) -> dict[str, Any]:
         """The fields that were said, without those left out."""

@@ -103,6 +103,10 @@ WRONG = [
     ({"data": ROWS, "hyperparameters": {"learning_rate": -1}}, 422, "learning_rate"),
     ({"data": ROWS, "hyperparameters": {"validation_fraction": 1.5}}, 422, "validation_fraction"),
     ({"data": ROWS, "hyperparameters": {"hidden_layer_sizes": [0]}}, 422, "hidden_layer_sizes"),
+    ({"data": ROWS, "hyperparameters": {"seed": False}}, 422, "seed"),
+    ({"data": ROWS, "hyperparameters": {"l2": "0.1"}}, 422, "l2"),
+    ({"data": ROWS, "hyperparameters": {"max_epochs": 2.5}}, 422, "max_epochs"),
+    ({"data": ROWS, "max_runtime_seconds": True}, 422, "max_runtime_seconds"),
     ({"data": ROWS, "hyperparameters": {"class_weight": {"nobody": 1}}}, 422, "nobody"),
     ({"data": ROWS, "algorithm": "random_forest"}, 422, "algorithm"),
     ({"data": ROWS, "promote": "maybe"}, 422, "promote"),
@@ -118,6 +122,13 @@ def test_a_wrong_request_is_refused_by_the_field_that_is_wrong(client, body, sta
     assert answer.status_code == status, answer.text
     assert word in answer.text
     assert client.get("/v1/jobs").json()["items"] == []
+
+
+def test_a_whole_number_may_be_written_with_a_point(client):
+    given = {"max_epochs": 5.0, "hidden_layer_sizes": [4.0], "batch_size": 8.0, "learning_rate": 1}
+    job = client.post("/v1/models/m/train", json={"data": ROWS, "hyperparameters": given}).json()
+    chosen = job["hyperparameters"]
+    assert (chosen["max_epochs"], chosen["hidden_layer_sizes"], chosen["batch_size"]) == (5, [4], 8)
 
 
 def test_an_unknown_query_field_is_refused(client, iris_csv):
