@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
     log_format: Literal["text", "json"] = Field("text", description="how a line of the log is written")
     access_log: bool = Field(False, description="log every request")
+    opentelemetry: bool = Field(
+        False, description="report requests to the collector that `OTEL_EXPORTER_OTLP_ENDPOINT` names"
+    )
     shutdown_seconds: float = Field(8.0, gt=0, description="time that requests in flight get at shutdown")
 
     trainer: bool = Field(True, description="start and watch a trainer beside the server")

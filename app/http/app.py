@@ -8,6 +8,7 @@ from importlib.metadata import version
 import anyio
 import anyio.to_thread
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.http import errors
@@ -35,6 +36,7 @@ from app.http.routes import (
 from app.http.services import Services
 from app.http.shutdown import at_stop, end_with_parent
 from app.http.wire import rows
+from app.settings import Settings
 
 _DESCRIPTION = """
 Post labelled rows, watch the loss fall, post new rows and get class probabilities.
@@ -71,7 +73,7 @@ class Application(FastAPI):
     """FastAPI behind the door: what the lane does not take comes to the framework."""
 
     front: ASGIApp
-    at_once: AtOnce  # asked by app.http.protocol, before a request becomes one of ASGI
+    at_once: AtOnce | None  # asked by app.http.protocol, before a request becomes one of ASGI
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer through the door, and what stands before it."""
@@ -113,6 +115,7 @@ def create_app(services: Services) -> Application:
         openapi_tags=_TAGS,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
+        telemetry=_telemetry(services.settings),
         docs_url=None,  # app.http.routes.pages has them, from this server's own files
         redoc_url=None,
     )
@@ -130,8 +133,9 @@ def create_app(services: Services) -> Application:
         keys=services.keys,
         meters=services.meters,
         metrics_open=settings.metrics_open,
+        traced=settings.opentelemetry,
     )
-    app.at_once = door.at_once
+    app.at_once = None if settings.opentelemetry else door.at_once
     app.front = shared(door, origins(settings.cors_origins))
     errors.install(app)
     describe(app, open_here=not services.keys.roles)
@@ -151,6 +155,12 @@ def create_app(services: Services) -> Application:
     for room in rooms:
         app.include_router(room.router)
     return app
+
+
+def _telemetry(settings: Settings) -> TelemetryConfig:
+    """FastAPI's own hooks, without its logs: what it says there of a wrong request may hold the caller's data."""
+    reported = settings.opentelemetry
+    return {"auto_configure": reported, "tracing": reported, "metrics": reported, "logs": False}
 
 
 async def _share(services: Services) -> None:

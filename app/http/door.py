@@ -28,11 +28,23 @@ _SAFE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
 class Door:
-    """ASGI: lets requests in by their keys, gives each an id, and counts its answer."""
+    """ASGI: lets requests in by their keys, gives each an id, and counts its answer.
 
-    def __init__(self, app: ASGIApp, *, lane: Lane, keys: Keys, meters: Meters, metrics_open: bool) -> None:
+    traced: every request goes through the framework, whose hooks trace it; its routes come to the lane, too.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        lane: Lane,
+        keys: Keys,
+        meters: Meters,
+        metrics_open: bool,
+        traced: bool = False,
+    ) -> None:
         self._app, self._lane, self._keys, self._meters = app, lane, keys, meters
-        self._metrics_open = metrics_open
+        self._metrics_open, self._traced = metrics_open, traced
         self._process, self._numbers = secrets.token_hex(4).encode(), count()  # of the ids made here
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +56,8 @@ class Door:
         headers = dict(scope["headers"])
         request_id = self._id(headers)
         scope["request_id"] = request_id.decode()
-        call = self._lane.takes(scope["path"]) if scope["method"] == "POST" else None
+        in_lane = scope["method"] == "POST" and not self._traced
+        call = self._lane.takes(scope["path"]) if in_lane else None
         if call is None:
             await self._through(scope, receive, send, headers=headers, began=began)
             return
@@ -118,7 +131,8 @@ class Door:
             answer = respond(request, error)
         else:
             answer = unexpected(request)
-            log.error("%s %s broke (%s)", scope["method"], scope["path"], scope["request_id"], exc_info=error)
+            named = {"request_id": scope["request_id"]}
+            log.error("%s %s broke", scope["method"], scope["path"], exc_info=error, extra=named)
         answer.raw_headers = hardened(answer.raw_headers, scope["request_id"].encode())
         await answer(scope, receive, send)
         self._count(scope, route, answer.status_code, began)

@@ -67,7 +67,8 @@ def install(app: FastAPI) -> None:
 async def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.NeuronaError)
     if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("%s %s: %s", request.method, request.url.path, error)
+        named = {"request_id": request.scope.get("request_id")}
+        log.warning("%s %s: %s", request.method, request.url.path, error, extra=named)
     return respond(request, error)
 
 

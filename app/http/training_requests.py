@@ -1,6 +1,7 @@
 """From a request to train or retrain to an accepted job: completed, checked, planned, submitted."""
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,8 @@ from app.http.training_body import TrainBody, read
 from app.jobs import Algorithm, Hyperparameters, Job, NewJob, plan
 from app.machine import gigabytes, memory_total
 from app.repository.names import check_name
+
+log = logging.getLogger("neurona.jobs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +41,13 @@ async def accept(
     key = request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= 255:
         raise Invalid(Problem(message="Idempotency-Key has 1 to 255 characters", location="header"))
-    return await anyio.to_thread.run_sync(
+    decided = await anyio.to_thread.run_sync(
         _decide, services, model, said, dataset_id, retrain, None if dry_run else key, dry_run
     )
+    if not isinstance(decided, Planned):
+        told = {"request_id": request.scope["request_id"], "job_id": decided[0].id}
+        log.info("job %s: %s", decided[0].id, "accepted" if decided[1] else "asked for again", extra=told)
+    return decided
 
 
 def _decide(

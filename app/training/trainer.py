@@ -107,7 +107,7 @@ class Trainer:
             if (claimed := self.jobs.claim(self.owner, only=next_job.id)) is None:
                 return  # cancelled just now, or another trainer's: the next look will tell
             job, attempt = claimed
-            log.info("job %s: attempt %d begins", job.id, attempt)
+            log.info("job %s: attempt %d begins", job.id, attempt, extra={"job_id": job.id})
             key = f"job-{job.id}-{attempt}"
             future = client.submit(call, self.body, self.settings, job.id, attempt, key=key, pure=False)
             self._running[future] = (job.id, attempt)
@@ -123,7 +123,7 @@ class Trainer:
             return job
         shortage = f"needs about {gigabytes(job.memory_bytes)}, {gigabytes(free)} free"
         if job.id not in self._starved:
-            log.warning("job %s waits for memory: %s", job.id, shortage)
+            log.warning("job %s waits for memory: %s", job.id, shortage, extra={"job_id": job.id})
             self.jobs.warn(job.id, f"waits for memory: {shortage}")
         if self._running:
             self._starved[job.id] = self.clock()  # it may be what runs now that has the memory
@@ -169,7 +169,7 @@ class Trainer:
             job_id, attempt = self._running.pop(future)
             error = future.exception() if future.status == "error" else None
             if error is None and future.status == "finished":
-                log.info("job %s: attempt %d %s", job_id, attempt, future.result())
+                log.info("job %s: attempt %d %s", job_id, attempt, future.result(), extra={"job_id": job_id})
             else:
                 self._mishaps.append(self._mishap(job_id, attempt, error))
         for mishap in [each for each in self._mishaps if each.due <= self.clock()]:
@@ -177,13 +177,14 @@ class Trainer:
             self._mishaps.remove(mishap)
 
     def _mishap(self, job_id: str, attempt: int, error: BaseException | None) -> Mishap:
+        named = {"job_id": job_id}
         if error is None or isinstance(error, KilledWorker):
-            log.warning("job %s: the worker of attempt %d died", job_id, attempt)
+            log.warning("job %s: the worker of attempt %d died", job_id, attempt, extra=named)
             return Lost(job_id=job_id, attempt=attempt, due=self.clock(), most=self.settings.max_attempts)
         if isinstance(error, StorageFailed):
-            log.warning("job %s: attempt %d was set back: %s", job_id, attempt, error)
+            log.warning("job %s: attempt %d was set back: %s", job_id, attempt, error, extra=named)
             return SetBack(job_id=job_id, attempt=attempt, due=self.clock() + _SETBACK_SECONDS, error=error)
-        log.error("job %s: attempt %d broke", job_id, attempt, exc_info=error)
+        log.error("job %s: attempt %d broke", job_id, attempt, exc_info=error, extra=named)
         return Broken(job_id=job_id, attempt=attempt, due=self.clock(), error=error)
 
     def _give_back(self) -> None:

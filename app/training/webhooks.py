@@ -69,7 +69,11 @@ class Webhooks:
             heard, reason, tries = False, str(error), self.most_tries
         if heard or tries >= self.most_tries:
             if not heard:
-                log.warning("job %s: its webhook was given up after %d tries: %s", job.id, tries, reason)
+                log.warning(
+                    "job %s: its webhook was given up after %d tries: %s",
+                    *(job.id, tries, reason),
+                    extra={"job_id": job.id},
+                )
             self.jobs.settle_webhook(job.id, tries=tries, due=None)
         else:
             pause = min(_FIRST_PAUSE * 2 ** (tries - 1), _LONGEST_PAUSE)
