@@ -7,6 +7,7 @@ import numpy as np
 
 from core import network, optimizers, quasi_newton
 from core.arrays import Array
+from core.feed import open_feed
 from core.network import Params, Workspace
 from core.schedules import SCHEDULES
 from core.state import Best, Examples, TrainingSpec, TrainingState, frozen, is_finished
@@ -38,11 +39,11 @@ class Run:
         self, spec: TrainingSpec, train: Examples, state: TrainingState, rows: Array | None = None
     ) -> None:
         self.spec, self.sizes = spec, network.sizes(state.parameters)
-        self.rows, self._chosen = len(train.x) if rows is None else len(rows), rows
+        self.rows = len(train.x) if rows is None else len(rows)
         self.newton = spec.optimizer == "lbfgs"
         self.batch = self.rows if self.newton else min(spec.batch_size or self.rows, self.rows)
         self.steps = math.ceil(self.rows / self.batch)
-        self.train = train if rows is None or self.steps > 1 else _only(train, rows)
+        self.train = train if rows is None or self.steps > 1 else _only(train, rows, spec.dtype)
         self.epoch, self.step, self.updates = state.epoch, state.step, state.updates
         self.loss_sum, self.best, self.learning_rate = state.loss_sum, state.best, spec.learning_rate
         self._vector = network.flatten(state.parameters)
@@ -53,7 +54,7 @@ class Run:
         if not self.newton:
             self._optimizer = optimizers.make(spec.optimizer, momentum=spec.momentum)
         self._workspace = Workspace(self.sizes, min(self.batch, piece_rows(self.sizes)), spec.dtype)
-        self._gathered = np.empty((self.batch if self.steps > 1 else 0, self.sizes[0]), spec.dtype)
+        self._feed = open_feed(spec, train, rows, self.batch) if self.steps > 1 else None
 
     @property
     def seen(self) -> int:
@@ -71,13 +72,12 @@ class Run:
         Yields after each piece of a step that has several: the rows seen in the epoch, with those of the step.
         """
         until = self.steps if steps is None else min(self.steps, self.step + steps)
-        order = self._order()
         while self.step < until:
             if self.newton:
                 with np.errstate(all="ignore"):
                     self._move()
             else:
-                yield from self._take_step(order)
+                yield from self._take_step()
 
     def judge(self, workspace: Workspace, examples: Examples) -> Generator[None, None, tuple[float, float]]:
         """Mean weighted loss and accuracy of the parameters of now; Diverged if the loss is not finite.
@@ -114,8 +114,8 @@ class Run:
             best=self.best,
         )
 
-    def _take_step(self, order: Array | None) -> Iterator[int]:
-        x, labels, weights = self._minibatch(order)
+    def _take_step(self) -> Iterator[int]:
+        x, labels, weights = self._minibatch()
         work = self._workspace.gradients_in_pieces(
             self.layers, x, labels, self._gradients, l2=self.spec.l2, weights=weights
         )
@@ -157,21 +157,9 @@ class Run:
         )
         return loss, self._gradient
 
-    def _order(self) -> Array | None:
-        if self.steps == 1:
-            return None  # all rows at once have no order
-        order = np.random.default_rng([self.spec.seed, self.epoch + 1]).permutation(self.rows)
-        return order if self._chosen is None else self._chosen[order]
-
-    def _minibatch(self, order: Array | None) -> Examples:
-        if order is None:
-            return self.train
-        chosen = order[self.step * self.batch : (self.step + 1) * self.batch]
-        x, labels, weights = self.train
-        gathered = np.take(
-            x, chosen, axis=0, out=self._gathered[: len(chosen)], mode="clip"
-        )  # the quick mode
-        return Examples(gathered, labels.take(chosen), None if weights is None else weights.take(chosen))
+    def _minibatch(self) -> Examples:
+        """All rows at once have no order."""
+        return self.train if self._feed is None else self._feed.minibatch(self.epoch + 1, self.step)
 
     def _parameters(self) -> Params:
         self._mind(0.0 if np.isfinite(self._vector).all() else math.nan)
@@ -195,9 +183,9 @@ def _next(work: Generator[int, None, float]) -> tuple[int, float | None]:
         return 0, end.value
 
 
-def _only(examples: Examples, rows: Array) -> Examples:
+def _only(examples: Examples, rows: Array, dtype: str) -> Examples:
     """The same mean loss as of these rows alone, without a copy of them: the others weigh 0."""
     x, labels, weights = examples
-    only = np.zeros(len(x), x.dtype)
+    only = np.zeros(len(x), dtype)
     only[rows] = len(x) / len(rows) if weights is None else weights[rows] * (len(x) / len(rows))
     return Examples(x, labels, only)

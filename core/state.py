@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,10 +13,37 @@ from core.network import Dense, Params
 from core.schedules import SCHEDULES
 
 
-class Examples(NamedTuple):
-    """x (m, features) real; labels (m,) integers; weights (m,) factors of each row's loss, or None for 1."""
+@runtime_checkable
+class RowSource(Protocol):
+    """Rows that need not fit in memory, and are read as an array is sliced.
 
-    x: Array
+    block_rows: rows that lie, and are best read, together. pool_rows: rows that may be held in memory at a time.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def block_rows(self) -> int: ...
+
+    @property
+    def pool_rows(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice | Array) -> Array:
+        """(n, features) of these rows, numbered or from start to stop."""
+        ...
+
+
+class Examples(NamedTuple):
+    """x (m, features) real, or a RowSource; labels (m,) integers; weights (m,) factors of each row's loss, or None
+    for 1."""
+
+    x: Any
     labels: Array
     weights: Array | None = None
 

@@ -14,7 +14,7 @@ from core import network
 from core.arrays import Array, class_numbers, matrix, row_weights
 from core.network import Workspace
 from core.run import Diverged, Run
-from core.state import Best, Examples, TrainingSpec, TrainingState, begin, from_arrays, to_arrays
+from core.state import Best, Examples, RowSource, TrainingSpec, TrainingState, begin, from_arrays, to_arrays
 from core.work import piece_rows
 
 __all__ = [
@@ -165,9 +165,20 @@ def _next(judging: Generator[None, None, tuple[float, float]]) -> tuple[float, f
 
 
 def _checked(examples: Examples, features: int, classes: int, dtype: str) -> Examples:
-    x = np.ascontiguousarray(matrix(examples.x, features), dtype)
+    x = _rows_like(examples.x, features, dtype)
     if not len(x):
         raise ValueError("examples must have at least one row, got none")
     weights = row_weights(examples.weights, len(x))
     weights = None if weights is None else weights.astype(dtype)
     return Examples(x, class_numbers(examples.labels, len(x), classes), weights)
+
+
+def _rows_like(x: Array | RowSource, features: int, dtype: str) -> Array | RowSource:
+    """Rows in memory as they are best multiplied; others if they are of that width and dtype."""
+    if isinstance(x, RowSource):
+        if x.shape[1] != features or x.dtype != dtype:
+            raise ValueError(
+                f"x must have shape (rows, {features}) and be {dtype}, got {x.shape} and {x.dtype}"
+            )
+        return x
+    return np.ascontiguousarray(matrix(x, features), dtype)
