@@ -1,6 +1,7 @@
 """A request's body in memory, with its size bounded before and after decompression, and its sender's patience."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Coroutine, Generator
 from types import coroutine
 from typing import Any, NamedTuple
@@ -28,44 +29,28 @@ class Patience(NamedTuple):
         return cls(settings.idle_seconds, settings.body_seconds, settings.min_upload_rate)
 
 
-class Sender:
-    """Who sends a body, and how long he has been waited for. `upload`: it is not kept in memory."""
+class Upload:
+    """A body that is not kept in memory, and how long its sender has been waited for."""
 
-    def __init__(self, receive: Receive, patience: Patience, *, upload: bool = False) -> None:
-        self._receive, self._patience, self._upload = receive, patience, upload
+    def __init__(self, receive: Receive, patience: Patience) -> None:
+        self._receive, self._patience = receive, patience
         self._waited, self._sent = 0.0, 0
 
-    async def next(self, call: Awaitable[Message] | None = None) -> Message:
-        """The next message of the request, by a call that may have been begun already. Raises: TooSlow."""
-        idle, whole, _ = self._patience
-        left = idle if self._upload else min(idle, whole - self._waited)
+    async def next(self) -> Message:
+        """The next message of the request. Raises: TooSlow."""
+        idle, _, rate = self._patience
         now = asyncio.get_running_loop().time
         began = now()
         try:
-            async with asyncio.timeout(left):
-                message = await (self._receive() if call is None else call)
+            async with asyncio.timeout(idle):
+                message = await self._receive()
         except TimeoutError as error:
-            raise self._idle() if left == idle else self._late() from error
+            raise _idle(idle) from error
         self._waited += now() - began
         self._sent += len(message.get("body", b""))
-        if self._upload:
-            self._check_rate()
-        return message
-
-    def _check_rate(self) -> None:
-        idle, _, rate = self._patience
         if self._sent < rate * (self._waited - idle):
             raise TooSlow(reason=f"The body came at less than {rate} bytes a second (min_upload_rate)")
-
-    def _idle(self) -> TooSlow:
-        return TooSlow(
-            reason=f"Nothing more of the body came for {self._patience.idle_seconds:g} s (idle_seconds)"
-        )
-
-    def _late(self) -> TooSlow:
-        return TooSlow(
-            reason=f"The body took more than {self._patience.body_seconds:g} s to come (body_seconds)"
-        )
+        return message
 
 
 async def read_body(request: Request, *, limit: int, setting: str, patience: Patience) -> bytes:
@@ -104,10 +89,9 @@ async def receive_body(
     except StopIteration as done:
         body = _whole(done.value)
         if body is None:
-            body = await _rest(Sender(receive, patience), done.value, limit)
+            body = await _rest(receive, patience, limit, [done.value.get("body", b"")])
     else:
-        sender = Sender(receive, patience)
-        body = await _rest(sender, await sender.next(_continued(call, waits_for)), limit)
+        body = await _rest(receive, patience, limit, [], _continued(call, waits_for))
     if len(body) > limit:
         raise _too_large(limit, setting)
     return inflate(body, encoding, limit=limit, setting=setting) if encoding else body
@@ -137,16 +121,42 @@ def _continued(call: Coroutine[Any, Any, Message], waits_for: Any) -> Generator[
             return message
 
 
-async def _rest(sender: Sender, message: Message, limit: int) -> bytes:
-    """The body that begins with this message, up to a little more than the limit."""
-    parts, size = [], 0
-    while True:
-        whole = _whole(message)
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if whole is not None or size > limit:
-            return b"".join(parts)
-        message = await sender.next()
+async def _rest(
+    receive: Receive,
+    patience: Patience,
+    limit: int,
+    parts: list[bytes],
+    call: Awaitable[Message] | None = None,
+) -> bytes:
+    """The body that begins with these parts, up to a little more than the limit; by a call already begun, if any.
+
+    A body may come in hundreds of parts: the alarm is set anew only after an eighth of the pause that is allowed.
+    """
+    idle, longest, _ = patience
+    now = asyncio.get_running_loop().time
+    size, armed, latest = sum(map(len, parts)), -math.inf, now() + longest
+    try:
+        async with asyncio.timeout(None) as alarm:
+            while True:
+                if now() - armed > idle / 8:
+                    armed = now()
+                    alarm.reschedule(min(armed + idle * 9 / 8, latest))
+                message = await (receive() if call is None else call)
+                call, whole = None, _whole(message)
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if whole is not None or size > limit:
+                    return b"".join(parts)
+    except TimeoutError as error:
+        raise (_late(longest) if alarm.when() == latest else _idle(idle)) from error
+
+
+def _idle(seconds: float) -> TooSlow:
+    return TooSlow(reason=f"Nothing more of the body came for {seconds:g} s (idle_seconds)")
+
+
+def _late(seconds: float) -> TooSlow:
+    return TooSlow(reason=f"The body took more than {seconds:g} s to come (body_seconds)")
 
 
 def closed() -> Unreadable:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from app.datasets.store import Dataset, DatasetStore
 from app.datasets.types import media_type_of
 from app.errors import Busy, Invalid, Problem, Unreadable, UnsupportedType
-from app.http.bodies import Patience, Sender, closed
+from app.http.bodies import Patience, Upload, closed
 
 _FORM = "multipart/form-data"
 
@@ -35,7 +35,7 @@ async def ingest(
     places: anyio.CapacityLimiter = request.app.state.uploads
     if places.available_tokens < 1:
         raise Busy(reason=f"{places.total_tokens} uploads are under way already (max_uploads)")
-    chunks: AsyncIterator[bytes] = _body(Sender(request.receive, patience, upload=True))
+    chunks: AsyncIterator[bytes] = _body(Upload(request.receive, patience))
     if media_type == _FORM:
         part = FormFile(options.get(b"boundary", b""))
         chunks = await part.open(chunks)
@@ -155,10 +155,10 @@ class FormFile:
         self._done = True
 
 
-async def _body(sender: Sender) -> AsyncIterator[bytes]:
+async def _body(sent: Upload) -> AsyncIterator[bytes]:
     more = True
     while more:
-        message = await sender.next()
+        message = await sent.next()
         if message["type"] == "http.disconnect":
             raise closed()
         if chunk := message.get("body", b""):
