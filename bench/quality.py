@@ -22,12 +22,13 @@ from sklearn.neural_network import MLPClassifier
 
 from bench import quality_data
 from bench.quality_data import Table
-from core import committee, defaults, encoding, splitting
-from core.conclusion import conclude
+from core import committee, dealing, defaults, encoding, splitting, training
+from core.conclusion import chosen, conclude
 from core.encoding import Codes, RawColumns
 from core.losses import log_softmax
-from core.network import logits
-from core.training import Examples
+from core.merging import levelled, merge
+from core.network import Params, logits
+from core.training import Examples, TrainingSpec
 
 Score = tuple[float, float, float]  # log loss, accuracy, seconds
 SEEDS = ((600, 8), (2500, 4), (12000, 2))  # rows up to which there are so many splits; beyond, one
@@ -37,16 +38,13 @@ def neurona(table: Table, train: np.ndarray, test: np.ndarray) -> Score:
     """What a job does by default, without the service around it."""
     began = time.process_time()
     columns, labels, classes = take(table.columns, train), table.labels[train], table.classes
-    count = defaults.folds(rows=len(train), features=encoding.fit(columns).width, classes=classes)
-    if count > 1:
-        fold = splitting.folds(labels, count, 0)
-        fitted = encoding.fit(columns)
-    else:
-        fold = np.full(len(train), -1)
-        fold[splitting.stratified_split(labels, 0.1, 0)[1]] = 0
+    fitted = encoding.fit(columns)
+    count = defaults.folds(rows=len(train), features=fitted.width, classes=classes)
+    fold = dealing.new_deal(columns, folds=count, fraction=0.1, seed=0).fold(columns, labels)
+    if count == 1:
         fitted = encoding.fit(take(columns, np.flatnonzero(fold < 0)))
-    held = committee.Held(Examples(encoding.transform(fitted, columns), labels), fold)
-    members = {}
+    held = committee.Held(Examples(encoding.transform(fitted, columns), labels), fold, count)
+    ends, trained, conclusions = (fitted.width, classes), {}, {}
     for name in ("softmax_regression", "relu_network"):
         path = defaults.candidate(
             rows=len(train),
@@ -55,14 +53,28 @@ def neurona(table: Table, train: np.ndarray, test: np.ndarray) -> Score:
             hidden=name == "relu_network",
             members=count,
         )
-        state = committee.begin(path[0], (fitted.width, classes), [None] * count)
+        state = committee.begin(path[0], ends, [None] * count)
         for each in committee.fit(path, held, state):
             state = each.state
-        members[name] = state.best.members
-    done = conclude(members, held, mixture=True)
+        trained[name] = path[state.best.stage], state.best.members
+        conclusions[name] = conclude(levelled(state.best.members), held)
+    best = chosen(conclusions)
+    parameters = whole(*trained[best], held, ends)
     seconds = time.process_time() - began
     x = encoding.transform(fitted, take(table.columns, test))
-    return *judge(log_softmax(logits(done.parameters, x) / done.temperature), table.labels[test]), seconds
+    logs = log_softmax(logits(parameters, x) / conclusions[best].temperature)
+    return *judge(logs, table.labels[test]), seconds
+
+
+def whole(
+    spec: TrainingSpec, members: tuple[Params, ...], held: committee.Held, ends: tuple[int, int]
+) -> Params:
+    """As app.training.outcome has it."""
+    merged = merge(members)
+    if spec.optimizer != "lbfgs" or len(members) == 1:
+        return merged
+    *_, last = training.fit(spec, held.examples, None, training.begin(spec, *ends, parameters=merged))
+    return last.state.parameters
 
 
 def sklearn(make: Callable[..., object]) -> Callable[[Table, np.ndarray, np.ndarray], Score]:

@@ -5,7 +5,7 @@ network (core/merging.py). Softmax regressions by lbfgs go down a path of ever w
 the last one ended, and are judged where they are at their optimum.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from core.committee_state import Choice, CommitteeState, begin, from_arrays, mem
 from core.network import Params
 from core.state import is_finished
 from core.training import Examples, TrainingSpec
+from core.work import piece_rows
 
 __all__ = [
     "Choice",
@@ -33,16 +34,15 @@ __all__ = [
 ]
 
 
+JUDGING = 0.999  # the fraction of an epoch that is done while it is judged
+
+
 class Held(NamedTuple):
-    """All examples, and the fold (m,) in which each is held out: −1 for never."""
+    """All examples, and the fold (m,) in which each is held out: −1 for never. members: one for each fold."""
 
     examples: Examples
     fold: Array
-
-    @property
-    def members(self) -> int:
-        """One for each fold."""
-        return int(self.fold.max()) + 1
+    members: int
 
     @property
     def rows(self) -> Array:
@@ -91,12 +91,10 @@ def fit(
 
 def held_out_logits(members: Sequence[Params], held: Held) -> Array:
     """(len(held.rows), classes): the logits of each held-out row by the member that has not seen it."""
-    classes = network.sizes(members[0])[-1]
-    z = np.empty((len(held.fold), classes), members[0][0].weight.dtype)
-    for member, parameters in enumerate(members):
-        rows = np.flatnonzero(held.fold == member)
-        z[rows] = network.logits(parameters, held.examples.x[rows])
-    return z[held.rows]
+    work = _judging(members, held)
+    while (z := _next(work)) is None:
+        pass
+    return z
 
 
 def _stage(spec: TrainingSpec, held: Held, state: CommitteeState, steps: int | None) -> Iterator[Round]:
@@ -109,7 +107,7 @@ def _stage(spec: TrainingSpec, held: Held, state: CommitteeState, steps: int | N
         for member, (each, start) in enumerate(zip(specs, state.members, strict=True))
     ]
     while not _over(specs, state):
-        rows, rate = 0, 0.0
+        rows, rate, told = 0, 0.0, state
         for member in range(state.turn, len(runs)):
             for epoch in runs[member]:
                 rows, rate = rows + epoch.rows, epoch.learning_rate
@@ -117,14 +115,44 @@ def _stage(spec: TrainingSpec, held: Held, state: CommitteeState, steps: int | N
                 if epoch.fraction == 1:
                     break
                 yield _round(state, rows, rate, (member + epoch.fraction) / len(runs))
-                rows = 0
+                rows, told = 0, state
             state = replace(state, turn=member + 1)
         state = replace(state, epoch=state.epoch + 1, turn=0)
-        z, labels = held_out_logits([each.parameters for each in state.members], held), held.labels
-        loss = float(losses.softmax_loss(z.astype(np.float64), labels).mean())
+        judging = _judging([each.parameters for each in state.members], held)
+        while (z := _next(judging)) is None:
+            if steps is not None:  # an epoch is not complete until it is judged
+                yield _round(told, rows, rate, JUDGING)
+                rows = 0
+        loss = float(losses.softmax_loss(z.astype(np.float64), held.labels).mean())
         if spec.optimizer != "lbfgs" or _over(specs, state):
-            state = _chosen(state, loss, cautious_loss(z, labels))
-        yield _round(state, rows, rate, 1.0, loss, float(np.mean(z.argmax(axis=1) == labels)))
+            state = _chosen(state, loss, cautious_loss(z, held.labels))
+        yield _round(state, rows, rate, 1.0, loss, float(np.mean(z.argmax(axis=1) == held.labels)))
+
+
+def _judging(members: Sequence[Params], held: Held) -> Generator[None, None, Array]:
+    """`held_out_logits`, with a stop between pieces."""
+    sizes = network.sizes(members[0])
+    z = np.empty((len(held.fold), sizes[-1]), members[0][0].weight.dtype)
+    step, done = min(training.VALIDATION_CHUNK, 3 * piece_rows(sizes)), 0
+    for member, parameters in enumerate(members):
+        rows = np.flatnonzero(held.fold == member)
+        for start in range(0, len(rows), step):
+            if done >= step:
+                yield
+                done = 0
+            part = rows[start : start + step]
+            z[part] = network.logits(parameters, held.examples.x[part])
+            done += len(part)
+    return z[held.rows]
+
+
+def _next(judging: Generator[None, None, Array]) -> Array | None:
+    """None at the next stop, or at the end the logits."""
+    try:
+        next(judging)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    return None
 
 
 def _over(specs: Sequence[TrainingSpec], state: CommitteeState) -> bool:

@@ -10,24 +10,37 @@ from core.state import TrainingSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """steps: of a run on little data, within these epochs; wait: steps without a lower validation loss, within
-    these epochs (little data has a noisy one); batch: rows of a minibatch, at least."""
+    """What a run is given, by itself or as a member of a committee.
 
+    members: of the committee, 1 for none; steps: of a run on little data, within these epochs; wait: steps
+    without a lower validation loss, within these epochs (little data has a noisy one); batch: rows of a
+    minibatch, at least; least_l2: of a network by itself, which can learn many rows by heart (the lowest
+    validation loss on MNIST; in a committee, the others average that out).
+    """
+
+    members: int
     steps: int
     epochs: tuple[int, int]
     wait: int
     patience: tuple[int, int]
     batch: int
+    least_l2: float
 
 
-ALONE = Effort(steps=4000, epochs=(20, 200), wait=1000, patience=(10, 50), batch=16)
-MEMBER = Effort(steps=1500, epochs=(20, 100), wait=400, patience=(8, 25), batch=32)
-PATH = (0.003, 300.0)  # of 1/(l2 · rows) in softmax regression, from a strong penalty to hardly any
-MOVES = 200  # of lbfgs for one penalty
-FINE, COARSE, MANY = 10**0.5, 10.0, 5000  # the ratio of two neighbours, and the rows from which it is coarse
+ALONE = Effort(members=1, steps=4000, epochs=(20, 200), wait=1000, patience=(10, 50), batch=16, least_l2=2e-4)
+MEMBER = Effort(members=5, steps=1500, epochs=(60, 100), wait=400, patience=(10, 25), batch=32, least_l2=0.0)
+UNITS = 1280  # hidden units of a committee, and the most weights on them before there are fewer
+WEIGHTS = 2_000_000
+STEPWISE = ("learning_rate", "schedule", "momentum", "batch_size")
+MOST_MOVED = 2_000_000  # weights of softmax regression that lbfgs is for: it keeps seventeen vectors of them
+MOVES = 100  # of lbfgs for one penalty, at most
+# 1/(l2 · rows) in softmax regression, from a strong penalty to a weak one, and the ratio of two neighbours
+FINE = (0.003, 300.0, 10**0.5)
+COARSE = (0.03, 3.0, 10.0)
+MANY = 5000  # rows, from which the path is coarse
 FOLDS = ((600, 10), (10**9, 5))  # rows up to which there are so many members
 LARGEST = 4_000_000  # rows × (features + classes) beyond which one network is trained, and no committee
-LEAST_L2 = 2e-4  # of a network, which can learn many rows by heart: the lowest validation loss on MNIST
+MOST_SHARED = 200_000  # weights of softmax regression, likewise
 
 
 def resolve(
@@ -49,15 +62,17 @@ def resolve(
     unknown = sorted(given.keys() - {field.name for field in fields(TrainingSpec)})
     if unknown:
         raise ValueError(f"unknown hyperparameters: {', '.join(unknown)}")
-    given["hidden_layer_sizes"] = tuple(given.get("hidden_layer_sizes", (128,))) if hidden else ()
+    default = (_units(effort.members, features, classes),)
+    given["hidden_layer_sizes"] = tuple(given.get("hidden_layer_sizes", default)) if hidden else ()
     batch_size = given.get("batch_size", _batch_size(rows, classes, effort.batch))
     steps = -(-rows // (batch_size or rows))
     chosen = {
         "batch_size": batch_size,
-        "learning_rate": _learning_rate(given.get("optimizer", "adam"), features, hidden),
+        "learning_rate": _learning_rate(given.get("optimizer", "adam"), features, hidden)
+        * (_haste(batch_size or rows, effort.batch) if hidden and effort.members > 1 else 1.0),
         "max_epochs": min(max(effort.steps // steps, effort.epochs[0]), effort.epochs[1]),
         "patience": min(max(effort.wait // steps, effort.patience[0]), effort.patience[1]),
-        "l2": max(1 / rows, LEAST_L2)
+        "l2": max(1 / rows, effort.least_l2)
         if hidden
         else 0.1 / rows,  # a prior on the weights, which rows outweigh
         "schedule": "cosine",
@@ -74,11 +89,16 @@ def candidate(
     members: int = 1,
     given: Mapping[str, Any] | None = None,
 ) -> tuple[TrainingSpec, ...]:
-    """The path of specs that the members of a candidate go: of one, except for softmax regression if neither its
-    optimizer nor its penalty was said. Other arguments as for `resolve`."""
+    """The path of specs that the members of a candidate go.
+
+    Softmax regression goes to its optimum by lbfgs, down a path of penalties unless l2 was said; but where
+    something was said of how to take steps, or its weights are very many, it takes them, like a network.
+    members: of the committee, 1 for none; other arguments as for `resolve`.
+    """
     said = dict(given or {})
-    effort = ALONE if members == 1 else MEMBER
-    if hidden or "optimizer" in said:
+    effort = ALONE if members == 1 else replace(MEMBER, members=members)
+    stepwise = said.get("optimizer", "lbfgs") != "lbfgs" or any(name in said for name in STEPWISE)
+    if hidden or stepwise or features * classes > MOST_MOVED:
         one = resolve(rows=rows, features=features, classes=classes, hidden=hidden, given=said, effort=effort)
         return (one,)
     spec = resolve(
@@ -88,26 +108,43 @@ def candidate(
         hidden=False,
         given={"max_epochs": MOVES, **said, "optimizer": "lbfgs", "batch_size": None},
     )
-    return (spec,) if "l2" in said else path(spec, rows=rows)
+    return (spec,) if "l2" in said else path(spec, rows=rows, features=features, classes=classes)
 
 
 def folds(*, rows: int, features: int, classes: int) -> int:
     """How many members a committee has: more where rows are few, 1 where training takes long."""
-    if rows * (features + classes) > LARGEST:
+    if rows * (features + classes) > LARGEST or features * classes > MOST_SHARED:
         return 1
     return next(count for most, count in FOLDS if rows <= most)
 
 
-def path(spec: TrainingSpec, *, rows: int) -> tuple[TrainingSpec, ...]:
-    """The specs with ever weaker penalties that softmax regression goes through, in place of spec.l2."""
-    ratio = FINE if rows <= MANY else COARSE
-    steps = round(math.log(PATH[1] / PATH[0], ratio))
-    return tuple(replace(spec, l2=1 / (PATH[0] * ratio**step * rows)) for step in range(steps + 1))
+def path(spec: TrainingSpec, *, rows: int, features: int, classes: int) -> tuple[TrainingSpec, ...]:
+    """The specs with ever weaker penalties that softmax regression goes through, in place of spec.l2.
+
+    It is coarse where rows outweigh the penalty, and a single one where every pass over them takes long.
+    """
+    first, last, ratio = FINE if rows <= MANY else COARSE
+    if rows * (features + classes) > LARGEST:
+        first = last = 1.0
+    steps = round(math.log(last / first, ratio))
+    return tuple(replace(spec, l2=1 / (first * ratio**step * rows)) for step in range(steps + 1))
+
+
+def _units(members: int, features: int, classes: int) -> int:
+    """Hidden units of each member: those of the committee are shared out."""
+    if members == 1:
+        return 128
+    return max(min(UNITS, WEIGHTS // (features + classes)) // members, 16)
 
 
 def _batch_size(rows: int, classes: int, least: int) -> int:
     """A power of two near rows/64, or near two rows for each class; from `least` to 256."""
     return min(max(1 << max(rows // 64, 2 * classes, 1).bit_length() - 1, least), 256)
+
+
+def _haste(batch_size: int, least: int) -> float:
+    """How much faster a member learns, the larger its minibatches: what one oversteps, the others average out."""
+    return 1.25 * math.cbrt(min(batch_size / least, 8.0))
 
 
 def _learning_rate(optimizer: str, features: int, hidden: bool) -> float:

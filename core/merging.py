@@ -1,4 +1,4 @@
-"""Networks into one: the mean of their logits is again the logits of a network, and so is a mixture's."""
+"""Networks into one, and back: the mean of their logits is again the logits of a network."""
 
 from collections.abc import Sequence
 
@@ -9,21 +9,22 @@ from core.arrays import Array
 from core.network import Dense, Params
 
 
-def merge(members: Sequence[Params], shares: Sequence[float] | None = None) -> Params:
-    """The network whose logits are Σ share · logits of the members; shares: 1/K each, where none are said.
+def merge(members: Sequence[Params]) -> Params:
+    """The network whose logits are the mean of the members'.
 
-    Softmax regressions: the same sum of their weights. Others: hidden units side by side, no weights between
-    those of different members, and the last layers stacked, each times its share.
+    Softmax regressions: the mean of their weights. Others: hidden units side by side, no weights between those
+    of different members, and the last layers stacked, each divided by the number of members.
     Raises ValueError for members of other depths, features or classes.
     """
-    shares = [1 / len(members)] * len(members) if shares is None else list(shares)
-    sizes = [network.sizes(member) for member in members]
-    if len({(len(each), each[0], each[-1]) for each in sizes}) != 1 or len(shares) != len(members):
+    if len(members) == 1:
+        return members[0]
+    share, sizes = 1 / len(members), [network.sizes(member) for member in members]
+    if len({(len(each), each[0], each[-1]) for each in sizes}) != 1:
         raise ValueError(f"members must agree in depth, features and classes, got sizes {sizes}")
     dtype = members[0][0].weight.dtype
     last = [
         Dense(layer.weight.astype(float) * share, layer.bias.astype(float) * share)
-        for layer, share in zip((member[-1] for member in members), shares, strict=True)
+        for layer in (member[-1] for member in members)
     ]
     bias = sum(layer.bias for layer in last)
     if len(members[0]) == 1:
@@ -35,30 +36,63 @@ def merge(members: Sequence[Params], shares: Sequence[float] | None = None) -> P
     return tuple(Dense(layer.weight.astype(dtype), layer.bias.astype(dtype)) for layer in merged)
 
 
-def deepen(linear: Params, hidden_layers: int) -> Params:
-    """Softmax regression as a ReLU network: z = relu(z) − relu(−z), through 2c units in each hidden layer."""
-    ((weight, bias),) = linear
-    if not hidden_layers:
-        return linear
-    identity = np.eye(len(bias), dtype=weight.dtype)
-    first = Dense(np.hstack([weight, -weight]), np.concatenate([bias, -bias]))
-    between = Dense(np.eye(2 * len(bias), dtype=weight.dtype), np.zeros(2 * len(bias), weight.dtype))
-    return (
-        first,
-        *[between] * (hidden_layers - 1),
-        Dense(np.vstack([identity, -identity]), np.zeros_like(bias)),
-    )
+def split(parameters: Params, members: int) -> tuple[Params, ...]:
+    """Members whose `merge` computes what `parameters` do: `merge` undone, for members of equal sizes.
+
+    Biases of the last layer were added up: each member gets their sum, of which the mean is the same. Of softmax
+    regression every member is the whole. Raises ValueError for layers that are not those of so many members.
+    """
+    if members == 1 or len(parameters) == 1:
+        return (parameters,) * members
+    widths = [len(layer.bias) for layer in parameters[:-1]]
+    refused = ValueError(f"hidden layers {widths} are not those of {members} networks side by side")
+    if any(width % members for width in widths):
+        raise refused
+    each = [width // members for width in widths]
+    parts = tuple(_part(parameters, members, each, member) for member in range(members))
+    if _nonzero(parameters) != sum(map(_nonzero, parts)):
+        raise refused
+    return parts
 
 
-def mix(linear: Params, deep: Params, share: float) -> Params:
-    """The network whose logits are (1 − share) · those of the softmax regression + share · those of the other."""
-    return merge([deep, deepen(linear, len(deep) - 1)], [share, 1 - share])
+def levelled(members: Sequence[Params]) -> tuple[Params, ...]:
+    """The members with one last bias for all, the mean of theirs, if they have hidden layers: as `split` gives them
+    back, so that what is said of them now can be said again."""
+    shared = merge(members)[-1].bias
+    if len(members[0]) == 1:
+        return tuple(members)
+    return tuple((*before, Dense(weight, shared)) for *before, (weight, _) in members)
 
 
 def shifted(parameters: Params, shift: Array) -> Params:
     """The network whose logits are greater by `shift` (c,)."""
     *before, (weight, bias) = parameters
     return (*before, Dense(weight, (bias + shift).astype(bias.dtype)))
+
+
+def tempered(parameters: Params, temperature: float) -> Params:
+    """The network whose logits are divided by `temperature`."""
+    *before, (weight, bias) = parameters
+    return (
+        *before,
+        Dense((weight / temperature).astype(weight.dtype), (bias / temperature).astype(bias.dtype)),
+    )
+
+
+def _part(parameters: Params, members: int, widths: Sequence[int], member: int) -> Params:
+    """One of the members: its units of each hidden layer, of these widths, and what leads to and from them."""
+    units = [slice(member * width, (member + 1) * width) for width in widths]
+    ins, outs = [slice(None), *units], [*units, slice(None)]
+    layers = [
+        Dense(layer.weight[here, there], layer.bias[there])
+        for layer, here, there in zip(parameters, ins, outs, strict=True)
+    ]
+    weight, bias = layers[-1]
+    return (*layers[:-1], Dense((weight * members).astype(weight.dtype), bias))
+
+
+def _nonzero(parameters: Params) -> int:
+    return sum(int(np.count_nonzero(layer.weight)) for layer in parameters)
 
 
 def _side_by_side(layers: Sequence[Dense]) -> Dense:

@@ -6,11 +6,11 @@ import numpy as np
 
 from core.arrays import Array
 
-PAIRS = 10  # of the last moves, and of the changes of gradient that came with them
+PAIRS = 8  # of the last moves, and of the changes of gradient that came with them
 MOMENTS = 1 + 2 * PAIRS  # the gradient where we stand, then moves, then changes, oldest first; zeros for none
 FLATTER = 0.5  # a move ends where the slope along it is at most this part of what it was at first, up or down
 PASSES = 30  # over the rows, in search of such a place
-GAP = 1e-6  # of J above its lowest value, at which J counts as lowest
+GAP = 1e-5  # of J above its lowest value, at which J counts as lowest
 
 Evaluate = Callable[[Array], tuple[float, Array]]
 """Parameters (p,) → J and its gradient (p,); the next call may overwrite the gradient."""
@@ -41,10 +41,18 @@ def move(point: Array, moments: Sequence[Array], evaluate: Evaluate) -> tuple[Ar
     return there, [slope, *moves, *changes], loss
 
 
-def is_lowest(gradient: Array, l2: float) -> bool:
-    """Whether J can be lower by at most GAP: J − J* ≤ |∂J|²/(2 l2), for J curves by at least l2 in every weight."""
-    squared = float(gradient @ gradient)
-    return squared <= max(2 * l2 * GAP, 1e-14)
+def is_lowest(moments: Sequence[Array], l2: float) -> bool:
+    """Whether J is above its lowest value by at most GAP.
+
+    For certain if |∂J|²/(2 l2) is: J curves by at least l2 in every weight. And by the curvature seen so far, if
+    ½ ∂Jᵀ H⁻¹ ∂J, which the next move promises to gain, is a fiftieth of it.
+    """
+    gradient, moves, changes = moments[0], list(moments[1 : 1 + PAIRS]), list(moments[1 + PAIRS :])
+    if float(gradient @ gradient) <= max(2 * l2 * GAP, 1e-14):
+        return True
+    if not moves[0].any():
+        return False
+    return 0.5 * float(gradient @ _inverse_hessian_times(gradient, moves, changes)) <= GAP / 50
 
 
 def _flatter(

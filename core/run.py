@@ -106,7 +106,7 @@ class Run:
         """The state of now, as a value."""
         return TrainingState(
             parameters=self._parameters(),
-            moments=tuple(frozen(moment.copy()) for moment in self._moments),
+            moments=tuple(frozen(m if self.newton else m.copy()) for m in self._moments),
             epoch=self.epoch,
             step=self.step,
             updates=self.updates,
@@ -142,7 +142,7 @@ class Run:
         at, self._moments, loss = quasi_newton.move(self._vector.copy(), self._moments, self._slope)
         self._mind(loss)
         self._vector[:] = at
-        if quasi_newton.is_lowest(self._moments[0], self.spec.l2):
+        if quasi_newton.is_lowest(self._moments, self.spec.l2):
             self._moments[0] = np.zeros_like(at)
         self.step += 1
         self.updates += 1

@@ -173,9 +173,12 @@ def _labels(card: Card) -> list[Label]:
 
 
 def _validation(card: Card) -> tuple[Any, ...] | None:
-    """What decides which rows are held back for validation, if the card says all of it."""
-    chosen = _of(card, "hyperparameters")
-    found = (_of(card, "lineage").get("dataset"), chosen.get("validation_fraction"), chosen.get("seed"))
+    """What decides which rows the metrics are of, if the card says all of it: a committee is judged on all."""
+    dataset, chosen = _of(card, "lineage").get("dataset"), _of(card, "hyperparameters")
+    if card.get("metrics_on") == "out-of-fold":
+        return None if dataset is None else (dataset,)
+    seed = _of(_of(card, "committee"), "deal").get("seed", chosen.get("seed"))
+    found = (dataset, chosen.get("validation_fraction"), seed)
     return None if None in found else found
 
 

@@ -103,7 +103,7 @@ def _plan(
     )
     most = services.settings.max_parameters
     candidate = plan.CANDIDATES[algorithm][-1]
-    if (count := plan.parameters(plan.sizes(candidate, given, shape))) > most:
+    if (count := plan.parameters(plan.sizes(algorithm, given, shape))) > most:
         message = f"the network would have {count:,} weights, more than max_parameters, {most:,}"
         raise Invalid(Problem(message=message, location="hyperparameters.hidden_layer_sizes"))
     new = NewJob(
@@ -116,7 +116,7 @@ def _plan(
         promote=said.promote,
         metadata=said.metadata,
         max_runtime_seconds=said.max_runtime_seconds,
-        memory_bytes=_memory(services, candidate, given, shape),
+        memory_bytes=_memory(services, algorithm, given, shape),
         webhook=said.webhook,
         feedback=use,
         warnings=list(dataset.warnings),
@@ -131,9 +131,9 @@ def _still_there(services: Services, new: NewJob) -> None:
         services.repository.card(*services.repository.resolve(new.warm_start))
 
 
-def _memory(services: Services, candidate: Algorithm, given: Mapping[str, Any], shape: plan.Shape) -> int:
+def _memory(services: Services, algorithm: Algorithm, given: Mapping[str, Any], shape: plan.Shape) -> int:
     """About what the job needs. Raises: Invalid, if the machine that trains has not so much in all."""
-    needed = plan.memory_bytes(candidate, given, shape)
+    needed = plan.memory_bytes(algorithm, given, shape)
     total = memory_total() if services.settings.dask_address is None else None
     if total is not None and needed > total:
         message = f"training needs about {gigabytes(needed)}, and this server has {gigabytes(total)} in all"
@@ -148,31 +148,48 @@ def _completed(
     name, version = services.repository.resolve(model)
     card = services.repository.card(name, version)
     fields = said.model_fields_set
-    inherited = {k: v for k, v in card["hyperparameters"].items() if k in Hyperparameters.model_fields}
+    asked = card.get("requested", card)
+    inherited = {k: v for k, v in asked["hyperparameters"].items() if k in Hyperparameters.model_fields}
     if card["algorithm"] == "softmax_regression":
         inherited.pop("hidden_layer_sizes", None)
     filled: dict[str, Any] = {
         "hyperparameters": Hyperparameters(**{**inherited, **said.hyperparameters.given()})
     }
-    if "algorithm" not in fields:
-        filled["algorithm"] = card["algorithm"]
     if "warm_start" not in fields:
         filled["warm_start"] = f"{name}@{version}"
+    if "algorithm" not in fields:
+        filled["algorithm"] = asked["algorithm"] if "warm_start" in fields else card["algorithm"]
     return said.model_copy(update=filled), dataset or card["lineage"]["dataset"]
 
 
 def _like(
     card: Mapping[str, Any], said: TrainBody, given: dict[str, Any]
 ) -> tuple[Algorithm, dict[str, Any]]:
-    """Algorithm and layers of a warm start: those of its source. Raises: Invalid, if others were asked for."""
+    """Algorithm, layers and folds of a warm start: those of its source, whose members go on one by one. Softmax
+    regression goes to the same optimum from anywhere, in any number of folds.
+
+    Raises: Invalid, if others were asked for.
+    """
     algorithm, layers = card["algorithm"], card["hyperparameters"]["hidden_layer_sizes"]
+    members = card.get("committee", {}).get("members", 1)
     if said.algorithm not in ("auto", algorithm):
         message = f"{said.warm_start} is a {algorithm}; a {said.algorithm} cannot go on from its weights"
         raise Invalid(Problem(message=message, location="warm_start"))
     if given.get("hidden_layer_sizes", layers) != layers:
-        message = f"{said.warm_start} has hidden layers {layers}; other sizes cannot go on from its weights"
-        raise Invalid(Problem(message=f'{message} ("warm_start": null begins afresh)', location="warm_start"))
-    return algorithm, {**given, "hidden_layer_sizes": layers} if layers else given
+        raise _other(
+            f"{said.warm_start} has hidden layers {layers}; other sizes cannot go on from its weights"
+        )
+    if not layers:
+        return algorithm, given
+    if given.get("folds", members) != members:
+        raise _other(
+            f"{said.warm_start} has {members} folds; other numbers of them cannot go on from its weights"
+        )
+    return algorithm, {**given, "hidden_layer_sizes": layers, "folds": members}
+
+
+def _other(message: str) -> Invalid:
+    return Invalid(Problem(message=f'{message} ("warm_start": null begins afresh)', location="warm_start"))
 
 
 def _given(hyperparameters: Hyperparameters) -> dict[str, Any]:

@@ -16,7 +16,13 @@ CANDIDATES: Mapping[Algorithm, tuple[Algorithm, ...]] = {
     "relu_network": ("relu_network",),
 }
 VALIDATION_FRACTION = 0.1
-_NOT_IN_SPEC = ("validation_fraction", "class_weight")
+_NOT_IN_SPEC = ("validation_fraction", "class_weight", "folds")
+_SINGLE = (
+    "hidden_layer_sizes",
+    "validation_fraction",
+    "optimizer",
+)  # who says one of these, describes one network
+_COPIES = 20  # vectors of its weights that each member keeps in memory, at most
 _FLOAT = 4  # bytes of a float32
 
 Label = str | int | bool
@@ -40,6 +46,8 @@ def check(algorithm: Algorithm, given: Hyperparameters, labels: Sequence[Label])
     said = "hidden_layer_sizes" in given.model_fields_set
     if algorithm == "softmax_regression" and layers:
         raise _refused("hidden_layer_sizes", "softmax regression has no hidden layers; ask for relu_network")
+    if algorithm == "relu_network" and given.optimizer == "lbfgs":
+        raise _refused("optimizer", "lbfgs is for softmax regression, whose loss is convex")
     if algorithm != "softmax_regression" and said and not layers:
         raise _refused("hidden_layer_sizes", "a ReLU network has at least one hidden layer, such as [128]")
     if isinstance(given.class_weight, dict):
@@ -51,27 +59,49 @@ def check(algorithm: Algorithm, given: Hyperparameters, labels: Sequence[Label])
                 )
 
 
-def spec(candidate: Algorithm, given: Mapping[str, Any], shape: Shape) -> TrainingSpec:
-    """How one candidate is trained: what was given, and defaults chosen from the data's size for the rest."""
+def folds(given: Mapping[str, Any], shape: Shape) -> int:
+    """Members of the committee that each candidate is, 1 for a single network.
+
+    As said; 1 for layers, a validation_fraction or an optimizer that were said, which describe one network, one
+    split, one descent; else chosen from the data's size.
+    """
+    if "folds" in given:
+        return int(given["folds"])
+    if any(name in given for name in _SINGLE):
+        return 1
+    return defaults.folds(rows=shape.rows, features=shape.features, classes=shape.classes)
+
+
+def path(candidate: Algorithm, given: Mapping[str, Any], shape: Shape) -> tuple[TrainingSpec, ...]:
+    """How each member of a candidate is trained, one spec after the other: what was given, and defaults chosen
+    from the data's size for the rest."""
     said = {name: value for name, value in given.items() if name not in _NOT_IN_SPEC}
-    if candidate == "softmax_regression":
-        said["hidden_layer_sizes"] = ()
-    elif said.get("hidden_layer_sizes"):
-        said["hidden_layer_sizes"] = tuple(said["hidden_layer_sizes"])
+    said.pop("hidden_layer_sizes", None)
+    if candidate == "relu_network" and given.get("hidden_layer_sizes"):
+        said["hidden_layer_sizes"] = tuple(given["hidden_layer_sizes"])
     if said.get("batch_size") == "full":
         said["batch_size"] = None
-    return defaults.resolve(
+    if candidate == "relu_network" and said.get("optimizer") == "lbfgs":
+        del said["optimizer"]
+    return defaults.candidate(
         rows=shape.rows,
         features=shape.features,
         classes=shape.classes,
         hidden=candidate == "relu_network",
+        members=folds(given, shape),
         given=said,
     )
 
 
-def resolved(candidate: Algorithm, given: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
-    """The hyperparameters in force for a candidate, as the job and the card show them."""
-    chosen = spec(candidate, given, shape)
+def resolved(
+    candidate: Algorithm, given: Mapping[str, Any], shape: Shape, *, stage: int | None = None
+) -> dict[str, Any]:
+    """The hyperparameters in force for each member of a candidate, as the job and the card show them.
+
+    stage: the place in the path that was chosen, which tells l2; without it l2 is null where it is to be chosen.
+    """
+    specs = path(candidate, given, shape)
+    chosen = specs[stage or 0]
     return {
         "hidden_layer_sizes": list(chosen.hidden_layer_sizes),
         "optimizer": chosen.optimizer,
@@ -81,8 +111,9 @@ def resolved(candidate: Algorithm, given: Mapping[str, Any], shape: Shape) -> di
         "batch_size": "full" if chosen.batch_size is None else chosen.batch_size,
         "max_epochs": chosen.max_epochs,
         "patience": chosen.patience,
+        "folds": folds(given, shape),
         "validation_fraction": given.get("validation_fraction", VALIDATION_FRACTION),
-        "l2": chosen.l2,
+        "l2": chosen.l2 if len(specs) == 1 or stage is not None else None,
         "class_weight": given.get("class_weight"),
         "seed": chosen.seed,
     }
@@ -93,18 +124,27 @@ def parameters(sizes: Sequence[int]) -> int:
     return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
 
 
-def sizes(candidate: Algorithm, given: Mapping[str, Any], shape: Shape) -> tuple[int, ...]:
-    """Features, hidden units of each layer, classes."""
-    return (shape.features, *spec(candidate, given, shape).hidden_layer_sizes, shape.classes)
+def member_sizes(candidate: Algorithm, given: Mapping[str, Any], shape: Shape) -> tuple[int, ...]:
+    """Features, hidden units of each layer, classes, of each member of the committee."""
+    return (shape.features, *path(candidate, given, shape)[0].hidden_layer_sizes, shape.classes)
 
 
-def memory_bytes(candidate: Algorithm, given: Mapping[str, Any], shape: Shape) -> int:
+def sizes(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape) -> tuple[int, ...]:
+    """Features, hidden units of each layer, classes, of the largest network that may be published: all members'."""
+    features, *hidden, classes = member_sizes(CANDIDATES[algorithm][-1], given, shape)
+    return (features, *(folds(given, shape) * units for units in hidden), classes)
+
+
+def memory_bytes(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape) -> int:
     """About how much memory training takes: the encoded rows, and parameters with all that goes with them."""
-    chosen = spec(candidate, given, shape)
-    layers = sizes(candidate, given, shape)
-    batch = chosen.batch_size or min(shape.rows, 8192)
+    needed = []
+    for candidate in CANDIDATES[algorithm]:
+        layers = member_sizes(candidate, given, shape)
+        batch = path(candidate, given, shape)[0].batch_size or min(shape.rows, 8192)
+        copies = _COPIES if candidate == "relu_network" else 2 * _COPIES
+        needed.append(folds(given, shape) * (copies * parameters(layers) + 3 * batch * sum(layers)))
     rows = 2 * shape.rows * shape.features  # the encoded matrix, and the columns that it is made from
-    return _FLOAT * (rows + 8 * parameters(layers) + 3 * batch * sum(layers))
+    return _FLOAT * (rows + max(needed) + 2 * parameters(sizes(algorithm, given, shape)))
 
 
 def name_of(label: Label) -> str:

@@ -26,7 +26,9 @@ class Hyperparameters(Record):
     hidden_layer_sizes: list[Annotated[int, Field(ge=1, le=65536)]] | None = Field(
         None, max_length=32, description="units of each hidden layer of a ReLU network", examples=[[128]]
     )
-    optimizer: Literal["adam", "momentum", "gradient_descent"] | None = None
+    optimizer: Literal["adam", "momentum", "gradient_descent", "lbfgs"] | None = Field(
+        None, description="lbfgs, for softmax regression alone, takes all rows and goes to the optimum"
+    )
     learning_rate: _Finite | None = Field(None, gt=0, le=1e6)
     schedule: Literal["constant", "cosine"] | None = Field(
         None, description="how the learning rate moves over max_epochs"
@@ -39,8 +41,23 @@ class Hyperparameters(Record):
     patience: int | None = Field(
         None, ge=1, description="epochs without a better validation loss before stopping; null: never"
     )
-    validation_fraction: _Finite | None = Field(None, gt=0, lt=1)
-    l2: _Finite | None = Field(None, ge=0, description="λ of the penalty ½λΣW²")
+    folds: int | None = Field(
+        None,
+        ge=1,
+        le=20,
+        description="members of a committee: each learns from all rows but its fold of them and is judged on that,"
+        " and the model is their mean; 1: one network, judged on validation_fraction of the rows, as where"
+        " hidden_layer_sizes or validation_fraction are said",
+    )
+    validation_fraction: _Finite | None = Field(
+        None, gt=0, lt=1, description="rows held back, where folds is 1"
+    )
+    l2: _Finite | None = Field(
+        None,
+        ge=0,
+        description="λ of the penalty ½λΣW²; left out, softmax regression takes from a path of them the one with"
+        " the lowest loss on held-out rows",
+    )
     class_weight: Literal["balanced"] | dict[str, Annotated[_Finite, Field(gt=0)]] | None = None
     seed: int = Field(0, ge=0, lt=2**63)
 

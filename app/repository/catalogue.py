@@ -1,6 +1,7 @@
 """The models on a folder, to be read: what there is, what references mean, cards, weights, whole models.
 
-<root>/<name>/<version>/{model.safetensors, model.json} and <root>/<name>/aliases.json. Everything is taken as
+<root>/<name>/<version>/{model.safetensors, model.json} and <root>/<name>/aliases.json; beside a softmax regression
+that came of a committee also members.safetensors, which no prediction needs. Everything is taken as
 written by a stranger: no link is followed, no claim believed unchecked. No right to write is needed.
 """
 
@@ -27,8 +28,9 @@ from app.repository.model import Model
 from app.repository.names import PRODUCTION, check_name, is_name, parse_reference, version_number
 from app.storage.folder import reported
 from app.storage.reading import is_regular_below, open_below, read_below
+from core.network import Params
 
-CARD, WEIGHTS, ALIASES = "model.json", "model.safetensors", "aliases.json"
+CARD, WEIGHTS, MEMBERS, ALIASES = "model.json", "model.safetensors", "members.safetensors", "aliases.json"
 CARD_LIMIT = ALIASES_LIMIT = 64 << 20
 _NOT_PLAIN = (errno.ELOOP, errno.ENOTDIR, errno.EINVAL, errno.EISDIR)
 Stamp = tuple[int, ...]
@@ -123,6 +125,16 @@ class Catalogue:
             temperature=outline.temperature,
             card=card,
         )
+
+    def members(self, model: Model, count: int) -> tuple[Params, ...] | None:
+        """The `count` softmax regressions that learned beside this one, each without the rows of its fold; None
+        where they were not kept. Raises `ModelBroken`."""
+        with unbroken(model.name, model.version):
+            try:
+                with open_below(self._root, model.name, str(model.version), MEMBERS) as file:
+                    return weights_file.read_members(file, model.sizes, count)
+            except FileNotFoundError:
+                return None
 
     def weights(self, name: str, version: int) -> Path:
         """The place of the version's safetensors file."""

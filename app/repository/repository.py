@@ -5,7 +5,7 @@ exclude each other by a lock file, among threads and processes; reading waits fo
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +15,20 @@ from app.repository import aliases as alias_file
 from app.repository import card as cards
 from app.repository import weights as weights_file
 from app.repository.aliases import Aliases
-from app.repository.catalogue import ALIASES, CARD, CARD_LIMIT, WEIGHTS, Catalogue, folders, unbroken
+from app.repository.catalogue import (
+    ALIASES,
+    CARD,
+    CARD_LIMIT,
+    MEMBERS,
+    WEIGHTS,
+    Catalogue,
+    folders,
+    unbroken,
+)
 from app.repository.model import Model
 from app.repository.names import PRODUCTION, check_alias, check_name, is_name
 from app.storage import folder
+from core.network import Params
 
 LOCK = ".lock"
 
@@ -51,20 +61,24 @@ class Repository(Catalogue):
             publish()
 
     @contextmanager
-    def staged(self, model: Model) -> Iterator[Callable[[], None]]:
+    def staged(self, model: Model, *, members: Sequence[Params] = ()) -> Iterator[Callable[[], None]]:
         """Writes all that can be written beforehand; the function it gives then publishes in one short step.
 
+        members: softmax regressions to be kept beside the model (see `Catalogue.members`).
         For callers that must hold something while the version appears. Raises as `publish`.
         """
         what = f"publish version {model.version} of model {model.name!r}"
         home = self._home(model.name, what)
         weights, card = self._prepare(model)
+        side_by_side = weights_file.members_to_bytes(members) if members else None
         with ExitStack() as stack:
             with folder.reported(what):
                 folder.make_folder(home)
                 staged = stack.enter_context(folder.staging(home))
                 folder.write_new(staged / WEIGHTS, weights)
                 folder.write_new(staged / CARD, card)
+                if side_by_side is not None:
+                    folder.write_new(staged / MEMBERS, side_by_side)
 
             def publish() -> None:
                 with folder.reported(what):

@@ -72,6 +72,25 @@ def read(file: BinaryIO, sizes: Sequence[int], *, map_from: int = MAP_FROM) -> P
     )
 
 
+def members_to_bytes(members: Sequence[Params]) -> bytes:
+    """A file of softmax regressions of one size: as of a single one, with their classes side by side."""
+    layers = [layer for (layer,) in members]
+    stacked = Dense(
+        np.hstack([layer.weight for layer in layers]), np.hstack([layer.bias for layer in layers])
+    )
+    return to_bytes((stacked,), stacked.weight.shape)
+
+
+def read_members(file: BinaryIO, sizes: Sequence[int], count: int) -> tuple[Params, ...]:
+    """The `count` softmax regressions of these sizes that `members_to_bytes` wrote; ValueError as `read`."""
+    features, *hidden, classes = sizes
+    if hidden:
+        raise ValueError("its members are kept beside a network, which holds them itself")
+    ((weight, bias),) = read(file, (features, count * classes))
+    parts = [slice(start, start + classes) for start in range(0, count * classes, classes)]
+    return tuple((Dense(weight[:, part], bias[part]),) for part in parts)
+
+
 def _check_room(sizes: Sequence[int], room: int) -> None:
     numbers = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
     if room not in (numbers * 4, numbers * 8):

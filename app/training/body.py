@@ -3,30 +3,31 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from app.errors import StorageFailed, Superseded, TrainingDiverged
 from app.jobs import Algorithm, Job, plan
 from app.jobs.times import timestamp, utc_now
-from app.repository.model import class_places
 from app.training.card import compose
 from app.training.checkpoints import Finished
 from app.training.failure import failure_of
 from app.training.journal import Effort, Journal, Paused
 from app.training.material import Material, prepare
+from app.training.outcome import conclude
+from app.training.production import Source, parts_of
 from app.training.promotion import Jury
 from app.training.workplace import Workplace
-from core import training
-from core.calibration import fit_temperature
-from core.network import Params, logits
+from core import committee
+from core.committee_state import CommitteeState
 from core.training import Diverged, TrainingSpec
-from core.warm_start import carry_over
 from core.work import row_work
 
 _YIELD_WORK = 4e9  # multiplications and additions between two looks at the clock: about a fifth of a second
 _UPDATE_WORK = 150  # what a step costs for every weight besides, in the same measure: passes over memory
 _STEP_WORK = 2e6  # and what it costs in any case
+_MOVES = 15  # of lbfgs that one penalty takes, or about so many
 
 
 def run_job(place: Workplace, job_id: str, attempt: int) -> str:
@@ -59,19 +60,36 @@ class Run:
 
     def run(self) -> str:
         """Do the whole job."""
-        opened = self.place.datasets.open(self.job.dataset)
-        material = prepare(opened, self.job.given, max_categories=self.place.settings.max_categories)
+        source = self._source()
+        material = prepare(
+            self.place.datasets.open(self.job.dataset),
+            self._given(),
+            max_categories=self.place.settings.max_categories,
+            deal=None if source is None else source.parts.deal,
+        )
         names = plan.CANDIDATES[self.job.algorithm]
         journal = self._journal(names, material)
         for name in names[len(journal.finished) :]:
-            self._train(name, material, journal)
-        losses = [each.validation_loss for each in journal.finished]
-        best = int(np.argmin(losses))
-        return self._publish(names[best], journal.finished[best].parameters, material, journal)
+            self._train(name, material, source, journal)
+        return self._publish(material, dict(zip(names, journal.finished, strict=True)), journal)
+
+    def _source(self) -> Source | None:
+        """The version to go on from, where there is a warm start."""
+        if self.job.warm_start is None:
+            return None
+        model = self.place.repository.load(*self.place.repository.resolve(self.job.warm_start))
+        return Source(model=model, parts=parts_of(model, self.place.repository))
+
+    def _given(self) -> dict[str, Any]:
+        """What was said, and how many folds that came to when the job was accepted."""
+        shown = self.job.hyperparameters
+        return {"folds": shown["folds"], **self.job.given} if "folds" in shown else self.job.given
 
     def _journal(self, names: tuple[Algorithm, ...], material: Material) -> Journal:
-        rows, settings = len(material.train.labels), self.place.settings
-        layers = {name: plan.sizes(name, self.job.given, material.shape) for name in names}
+        settings, held = self.place.settings, material.held
+        rows = sum(int(np.count_nonzero(held.fold != member)) for member in range(held.members))
+        layers = {name: plan.member_sizes(name, material.given, material.shape) for name in names}
+        paths = {name: plan.path(name, material.given, material.shape) for name in names}
         return Journal(
             jobs=self.place.jobs,
             checkpoints=self.place.checkpoints,
@@ -80,7 +98,8 @@ class Run:
             effort=Effort(
                 rows=rows,
                 per_epoch={name: float(rows * plan.parameters(layers[name])) for name in names},
-                max_epochs={name: self._spec(name, material).max_epochs for name in names},
+                epochs={name: sum(map(_expected_epochs, paths[name])) for name in names},
+                max_epochs={name: sum(spec.max_epochs for spec in paths[name]) for name in names},
             ),
             clock=time.monotonic,
             checkpoint_seconds=settings.checkpoint_seconds,
@@ -90,70 +109,54 @@ class Run:
             start=self.place.checkpoints.newest(self.job.id),
         )
 
-    def _spec(self, name: Algorithm, material: Material) -> TrainingSpec:
-        return plan.spec(name, self.job.given, material.shape)
-
-    def _train(self, name: Algorithm, material: Material, journal: Journal) -> None:
-        spec = self._spec(name, material)
+    def _train(self, name: Algorithm, material: Material, source: Source | None, journal: Journal) -> None:
+        path = plan.path(name, material.given, material.shape)
         if journal.start.state is not None and len(journal.finished) == len(journal.start.finished):
-            state = training.from_arrays(spec, journal.start.state)
+            state = committee.from_arrays(path, journal.start.state)
         else:
-            state = self._begin(spec, material)
-        layers = (material.encoding.width, *spec.hidden_layer_sizes, len(material.classes))
-        steps = steps_per_yield(spec, layers, len(material.train.labels))
-        epochs = training.fit(spec, material.train, material.validation, state, steps_per_yield=steps)
-        for epoch in training.early_stopping(epochs, spec.patience, state=state):
-            journal.follow(name, epoch)
-            state = epoch.state
-        assert state.best is not None, "there are validation rows, so there is a best epoch"
+            state = self._begin(path[0], material, source)
+        layers = plan.member_sizes(name, material.given, material.shape)
+        steps = steps_per_yield(path[0], layers, len(material.held.fold))
+        for each in committee.fit(path, material.held, state, steps_per_yield=steps):
+            journal.follow(name, each)
+            state = each.state
+        assert state.best is not None, "there are held-out rows, so there is a best epoch"
         journal.close(
             Finished(
-                parameters=state.best.parameters,
+                members=state.best.members,
                 validation_loss=state.best.validation_loss,
                 epochs=state.epoch,
+                stage=state.best.stage,
             )
         )
 
-    def _begin(self, spec: TrainingSpec, material: Material) -> training.TrainingState:
-        features, classes = material.encoding.width, len(material.classes)
-        fresh = training.begin(spec, features, classes)
-        if self.job.warm_start is None:
+    def _begin(self, spec: TrainingSpec, material: Material, source: Source | None) -> CommitteeState:
+        """Afresh, or each member from the one of its fold in the version to go on from."""
+        fresh = committee.begin(spec, material.ends, [None] * material.held.members)
+        if source is None:
             return fresh
-        source = self.place.repository.load(*self.place.repository.resolve(self.job.warm_start))
         try:
-            carried = carry_over(
-                source.parameters,
-                source.encoding,
-                material.encoding,
-                fresh=fresh.parameters,
-                places=class_places(source.classes, material.classes),
-            )
+            starts = source.carried(material, [each.parameters for each in fresh.members])
         except ValueError:
             self.warnings.append(
                 f"{self.job.warm_start} has other layer sizes than this candidate, which began afresh"
             )
             return fresh
-        return training.begin(spec, features, classes, parameters=carried)
+        return committee.begin(spec, material.ends, starts)
 
-    def _publish(self, name: Algorithm, parameters: Params, material: Material, journal: Journal) -> str:
-        """Judge the winner, publish it, move `production` if it should, and finish."""
-        z = logits(parameters, material.validation.x)
-        temperature = fit_temperature(z, material.validation.labels)
-        hyperparameters = plan.resolved(name, self.job.given, material.shape)
+    def _publish(self, material: Material, finished: dict[Algorithm, Finished], journal: Journal) -> str:
+        """Choose and calibrate, publish what comes of it, move `production` if it should, and finish."""
+        outcome = conclude(finished, material, look=journal.look)
+        jury = Jury(self.place.repository, self.job, material=material, losses=outcome.losses)
         model, metrics = compose(
             self.job,
-            name,
-            parameters,
+            outcome,
             material=material,
-            temperature=temperature,
-            hyperparameters=hyperparameters,
-            candidates=dict(zip(plan.CANDIDATES[self.job.algorithm], journal.finished, strict=True)),
+            promotion=jury.decide().promotion,
             created_at=timestamp(utc_now()),
         )
-        jury = Jury(self.place.repository, self.job, material=material, loss=metrics["log_loss"])
-        jury.judge_production()
         with (
-            self.place.repository.staged(model) as publish,
+            self.place.repository.staged(model, members=outcome.kept) as publish,
             self.place.jobs.ending(self.job.id, self.attempt) as end,
         ):
             publish()
@@ -164,13 +167,18 @@ class Run:
                     self.job.model, "production", self.job.version, job=self.job.id
                 )
             end.succeed(
-                hyperparameters=hyperparameters,
-                metrics=metrics,
+                hyperparameters=dict(outcome.hyperparameters),
+                metrics={**metrics, "promotion": {**verdict.promotion, "promoted": verdict.promoted}},
                 promoted=verdict.promoted,
                 warnings=[*self.warnings, *verdict.notes],
             )
         self.place.checkpoints.discard(self.job.id)
         return "succeeded"
+
+
+def _expected_epochs(spec: TrainingSpec) -> int:
+    """Moves of lbfgs are few from one penalty to the next; other optimizers may need all their epochs."""
+    return min(spec.max_epochs, _MOVES) if spec.optimizer == "lbfgs" else spec.max_epochs
 
 
 def steps_per_yield(spec: TrainingSpec, layers: Sequence[int], rows: int) -> int:

@@ -7,37 +7,39 @@ from typing import Any
 
 import numpy as np
 
-from app.jobs import Job
+from app.jobs import Algorithm, Job
 from app.repository.model import Model
 from app.training.checkpoints import Finished
 from app.training.material import Material
+from app.training.outcome import Outcome
+from core.arrays import Array
+from core.conclusion import Conclusion
 from core.losses import log_softmax
 from core.metrics import Metrics, evaluate
-from core.network import Params, logits
 
 
 def compose(
-    job: Job,
-    algorithm: str,
-    parameters: Params,
-    *,
-    material: Material,
-    temperature: float,
-    hyperparameters: Mapping[str, Any],
-    candidates: Mapping[str, Finished],
-    created_at: str,
+    job: Job, outcome: Outcome, *, material: Material, promotion: Mapping[str, Any], created_at: str
 ) -> tuple[Model, dict[str, Any]]:
     """The model that a job made with its card, and the headline metrics for the job's record."""
-    labels = material.validation.labels
-    judged = evaluate(log_softmax(logits(parameters, material.validation.x) / temperature), labels)
+    labels, done = material.held.labels, outcome.conclusion
+    judged = evaluate(log_softmax(done.logits / done.temperature), labels)
     card = {
-        "algorithm": algorithm,
-        "hyperparameters": dict(hyperparameters),
-        "rows": {"train": len(material.train.labels), "validation": len(labels)},
+        "algorithm": outcome.chosen,
+        "hyperparameters": dict(outcome.hyperparameters),
+        "requested": {"algorithm": job.algorithm, "hyperparameters": dict(job.given)},
+        "committee": {
+            "members": material.held.members,
+            "hidden": list(outcome.hyperparameters["hidden_layer_sizes"]),
+            "deal": material.deal.to_dict(),
+        },
+        "rows": {"train": material.learned, "validation": len(labels)},
+        "metrics_on": "out-of-fold" if material.out_of_fold else "validation",
         "metrics": judged.to_dict(),
+        "calibration": _calibration(done, labels, judged),
+        "promotion": dict(promotion),
         "candidates": [
-            {"algorithm": name, "validation_log_loss": each.validation_loss, "epochs": each.epochs}
-            for name, each in candidates.items()
+            _candidate(name, outcome.finished[name], outcome.conclusions[name]) for name in outcome.finished
         ],
         "metadata": job.metadata,
         "created_at": created_at,
@@ -46,20 +48,45 @@ def compose(
             "feedback": job.feedback and job.feedback.model_dump(),
             "job": job.id,
             "parent": job.warm_start,
-            "seed": hyperparameters["seed"],
+            "seed": outcome.hyperparameters["seed"],
             "software": _software(),
         },
     }
     model = Model(
         name=job.model,
         version=job.version,
-        parameters=parameters,
+        parameters=outcome.parameters,
         encoding=material.encoding,
         classes=material.classes,
-        temperature=temperature,
+        temperature=done.temperature,
         card=card,
     )
     return model, {**headline(judged), "validation_rows": len(labels)}
+
+
+def _candidate(name: Algorithm, finished: Finished, done: Conclusion) -> dict[str, Any]:
+    """validation_log_loss: calibrated, by which one of them is kept; uncalibrated: as in the history."""
+    return {
+        "algorithm": name,
+        "validation_log_loss": done.log_loss,
+        "uncalibrated": finished.validation_loss,
+        "temperature": done.temperature,
+        "epochs": finished.epochs,
+    }
+
+
+def _calibration(done: Conclusion, labels: Array, after: Metrics) -> dict[str, Any]:
+    """What temperature did to the probabilities; class_weight_shift: how much of the weights was taken off."""
+    before = evaluate(log_softmax(done.logits + done.offset), labels)
+    told = ("log_loss", "ece", "reliability")
+    return {
+        "temperature": done.temperature,
+        "class_weight_shift": done.shift,
+        **{
+            moment: {name: metrics.to_dict()[name] for name in told}
+            for moment, metrics in (("before", before), ("after", after))
+        },
+    }
 
 
 def headline(metrics: Metrics) -> dict[str, float]:

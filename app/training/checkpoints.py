@@ -10,17 +10,24 @@ from pathlib import Path
 import numpy as np
 
 from app.storage.folder import make_folder, remove_tree, reported, write_atomic
+from core import network
 from core.arrays import Array
-from core.network import Dense, Params
+from core.network import Params
+
+FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A candidate whose training is over: its best parameters and what they score on the validation rows."""
+    """A candidate whose training is over: its members at their best, and what they score on held-out rows.
 
-    parameters: Params
+    stage: the place in the candidate's path that they are of.
+    """
+
+    members: tuple[Params, ...]
     validation_loss: float
     epochs: int
+    stage: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +74,20 @@ class Checkpoints:
 def _to_bytes(checkpoint: Checkpoint) -> bytes:
     arrays = {f"state/{name}": array for name, array in (checkpoint.state or {}).items()}
     for index, finished in enumerate(checkpoint.finished):
-        for depth, layer in enumerate(finished.parameters):
-            arrays[f"finished/{index}/{depth}/weight"] = layer.weight
-            arrays[f"finished/{index}/{depth}/bias"] = layer.bias
+        for member, parameters in enumerate(finished.members):
+            arrays[f"finished/{index}/{member}"] = network.flatten(parameters)
     meta = {
-        "format": 1,
+        "format": FORMAT,
         "sequence": checkpoint.sequence,
         "seconds": checkpoint.seconds,
         "training": checkpoint.state is not None,
         "finished": [
-            {"loss": each.validation_loss.hex(), "layers": len(each.parameters), "epochs": each.epochs}
+            {
+                "loss": each.validation_loss.hex(),
+                "epochs": each.epochs,
+                "stage": each.stage,
+                "sizes": [list(network.sizes(parameters)) for parameters in each.members],
+            }
             for each in checkpoint.finished
         ],
     }
@@ -89,20 +100,20 @@ def _to_bytes(checkpoint: Checkpoint) -> bytes:
 def _from_bytes(data: bytes) -> Checkpoint:
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         meta = json.loads(arrays["meta"].tobytes())
+        if meta["format"] != FORMAT:
+            raise ValueError("a checkpoint of another release: the job begins again")
         state = {
             name.removeprefix("state/"): arrays[name] for name in arrays.files if name.startswith("state/")
         }
         finished = tuple(
             Finished(
-                parameters=tuple(
-                    Dense(
-                        weight=arrays[f"finished/{index}/{depth}/weight"],
-                        bias=arrays[f"finished/{index}/{depth}/bias"],
-                    )
-                    for depth in range(each["layers"])
+                members=tuple(
+                    network.layers(arrays[f"finished/{index}/{member}"], sizes)
+                    for member, sizes in enumerate(each["sizes"])
                 ),
                 validation_loss=float.fromhex(each["loss"]),
                 epochs=each["epochs"],
+                stage=each["stage"],
             )
             for index, each in enumerate(meta["finished"])
         )

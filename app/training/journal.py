@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from app.errors import TimedOut
 from app.jobs import EpochRecord, JobQueue, Progress
 from app.training.checkpoints import Checkpoint, Checkpoints, Finished
-from core import training
+from core import committee
 from core.arrays import Array
-from core.training import Epoch
+from core.committee import Round
 
 _WRITE_SECONDS = 0.25  # how often the database hears of a run, and so how soon a run hears of its cancelling
 
@@ -19,23 +19,27 @@ class Paused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """The work that each candidate would be at most, in multiplications: rows × weights × epochs."""
+    """The work that each candidate is expected to be, in multiplications: rows × weights × epochs.
 
-    rows: int  # of one epoch
+    rows: that all members see in one epoch; epochs: that are expected, of at most `max_epochs`.
+    """
+
+    rows: int
     per_epoch: Mapping[str, float]
+    epochs: Mapping[str, int]
     max_epochs: Mapping[str, int]
 
     @property
     def total(self) -> float:
         """The work of all candidates."""
-        return sum(self.per_epoch[name] * self.max_epochs[name] for name in self.per_epoch)
+        return sum(self.per_epoch[name] * self.epochs[name] for name in self.per_epoch)
 
     def done(self, finished: int, candidate: str, epochs: float) -> float:
         """The work behind a run that is `epochs` into a candidate, with `finished` candidates before it."""
         before = list(self.per_epoch)[:finished]
         return (
-            sum(self.per_epoch[name] * self.max_epochs[name] for name in before)
-            + epochs * self.per_epoch[candidate]
+            sum(self.per_epoch[name] * self.epochs[name] for name in before)
+            + min(epochs, self.epochs[candidate]) * self.per_epoch[candidate]
         )
 
 
@@ -71,7 +75,7 @@ class Journal:
         """Training time since the job began, over all attempts that a checkpoint remembers."""
         return self.start.seconds + self.clock() - self._began
 
-    def follow(self, candidate: str, epoch: Epoch) -> None:
+    def follow(self, candidate: str, epoch: Round) -> None:
         """Take note of a step of the training loop.
 
         Raises: Superseded, Paused, TimedOut.
@@ -92,6 +96,13 @@ class Journal:
             self.write()
             self.save(epoch)
 
+    def look(self) -> None:
+        """Whether the run is still wanted, where nothing is to be noted. Raises: as `follow`."""
+        if self.seconds > self.max_runtime_seconds:
+            raise TimedOut(limit=self.max_runtime_seconds)
+        if self.clock() - self._written >= _WRITE_SECONDS and self.write():
+            raise Paused
+
     def write(self) -> bool:
         """Bring what is pending to the database; True if the job is asked to pause."""
         self._written = self.clock()
@@ -99,10 +110,10 @@ class Journal:
         self._pending.clear()
         return pause
 
-    def save(self, epoch: Epoch) -> None:
+    def save(self, epoch: Round) -> None:
         """Write a checkpoint; every epoch behind it is in the database by then."""
         self._saved = self.clock()
-        arrays = training.to_arrays(epoch.state)
+        arrays = committee.to_arrays(epoch.state)
         self.checkpoints.save(self.job_id, self.attempt, self._checkpoint(arrays))
 
     def close(self, finished: Finished) -> None:
@@ -114,7 +125,7 @@ class Journal:
     def _checkpoint(self, state: dict[str, Array] | None) -> Checkpoint:
         return Checkpoint(finished=self.finished, state=state, sequence=self.sequence, seconds=self.seconds)
 
-    def _record(self, candidate: str, epoch: Epoch) -> EpochRecord:
+    def _record(self, candidate: str, epoch: Round) -> EpochRecord:
         return EpochRecord(
             sequence=self.sequence,
             candidate=candidate,
@@ -126,7 +137,7 @@ class Journal:
             seconds=round(self.seconds, 6),
         )
 
-    def _measure(self, candidate: str, epoch: Epoch) -> Progress:
+    def _measure(self, candidate: str, epoch: Round) -> Progress:
         elapsed = max(self.clock() - self._began, 1e-9)
         epochs = epoch.number - 1 + epoch.fraction
         done = self.effort.done(len(self.finished), candidate, epochs)

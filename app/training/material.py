@@ -1,63 +1,96 @@
-"""From a dataset to what the network trains on: split, encoding fitted on training rows only, matrices."""
+"""From a dataset to what networks train on: folds, the encoding, and the matrix of all rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from app.datasets.store import OpenDataset
 from app.errors import Invalid, Problem
+from app.jobs import plan
 from app.jobs.plan import VALIDATION_FRACTION, Label, Shape, name_of
 from core import encoding
 from core.arrays import Array
 from core.class_weights import class_weights
+from core.committee import Held
+from core.dealing import Deal, new_deal
 from core.encoding import Codes, Encoding, RawColumns
-from core.splitting import stratified_split
 from core.training import Examples
 
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """Rows to learn from and rows to judge by, with the encoding that the first gave."""
+    """Rows to learn from and rows to be judged by, with the encoding that the first gave.
 
-    encoding: Encoding
+    given: the hyperparameters that were said, and `folds`, which was chosen if it was not. columns: as they came.
+    deal: by which the rows were dealt. class_weights: (classes,) of the rows' weights, or None.
+    """
+
+    given: Mapping[str, Any]
+    columns: RawColumns
     classes: tuple[Label, ...]
-    train: Examples
-    validation: Examples
-    held_back: RawColumns  # the validation rows before encoding, for judging another version on them
+    encoding: Encoding
+    deal: Deal
+    held: Held
+    class_weights: Array | None
 
     @property
     def shape(self) -> Shape:
         """The size of the data, for the defaults."""
-        rows = len(self.train.labels) + len(self.validation.labels)
+        rows = len(self.held.fold)
         return Shape(rows=rows, features=self.encoding.width, classes=len(self.classes))
 
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Features and classes of a network for these rows."""
+        return self.encoding.width, len(self.classes)
 
-def prepare(opened: OpenDataset, given: Mapping[str, Any], *, max_categories: int) -> Material:
-    """Split, fit the encoding on the training rows and encode both parts; the same for the same arguments.
+    @property
+    def out_of_fold(self) -> bool:
+        """Whether every row is both learned from and judged by, in turns."""
+        return self.held.members > 1
 
+    @property
+    def learned(self) -> int:
+        """Rows that some member learns from."""
+        rows = len(self.held.fold)
+        return rows if self.out_of_fold else rows - len(self.held.rows)
+
+
+def prepare(
+    opened: OpenDataset, given: Mapping[str, Any], *, max_categories: int, deal: Deal | None = None
+) -> Material:
+    """Deal the rows to folds, fit the encoding on those that are learned from, and encode all of them; the same
+    for the same arguments.
+
+    deal: of the version to go on from, whose folds rows then keep, where its columns are still there.
+    In a committee every row is learned from, and no statistic of the encoding looks at a label.
     Raises: Invalid, if no row can be held back for validation.
     """
+    columns, labels = opened.columns(), opened.labels
     classes = tuple(each.label for each in opened.dataset.classes)
-    fraction = given.get("validation_fraction", VALIDATION_FRACTION)
-    train_rows, validation_rows = stratified_split(opened.labels, fraction, given.get("seed", 0))
-    if len(validation_rows) == 0:
+    options = {"booleans": opened.booleans, "max_categories": max_categories}
+    fitted = encoding.fit(columns, **options)  # type: ignore[arg-type]
+    shape = Shape(rows=len(labels), features=fitted.width, classes=len(classes))
+    given = {**given, "folds": plan.folds(given, shape)}
+    deal = _deal(columns, given, deal)
+    fold = deal.fold(columns, labels)
+    if fold.max() < 0:
         raise Invalid(Problem(message="no class has two rows, so none can be held back for validation"))
-    columns = opened.columns()
-    training_columns = take(columns, train_rows)
-    fitted = encoding.fit(training_columns, booleans=opened.booleans, max_categories=max_categories)
-    labels = opened.labels[train_rows]
-    rule = class_rule(given.get("class_weight"), classes)
-    held_back = take(columns, validation_rows)
+    learned = np.arange(len(fold)) if deal.folds > 1 else np.flatnonzero(fold < 0)
+    if len(learned) < len(fold):
+        fitted = encoding.fit(take(columns, learned), **options)  # type: ignore[arg-type]
+    by_class = _by_class(labels[learned], classes, given)
+    weights = None if by_class is None else by_class[labels]
     return Material(
-        encoding=fitted,
+        given=given,
+        columns=columns,
         classes=classes,
-        train=Examples(
-            encoding.transform(fitted, training_columns), labels, class_weights(labels, len(classes), rule)
-        ),
-        validation=Examples(encoding.transform(fitted, held_back), opened.labels[validation_rows]),
-        held_back=held_back,
+        encoding=fitted,
+        deal=deal,
+        held=Held(Examples(encoding.transform(fitted, columns), labels, weights), fold, deal.folds),
+        class_weights=by_class,
     )
 
 
@@ -74,3 +107,21 @@ def class_rule(weight: str | Mapping[str, float] | None, classes: tuple[Label, .
     if weight is None or isinstance(weight, str):
         return weight
     return np.array([weight.get(name_of(label), 1.0) for label in classes])
+
+
+def _deal(columns: RawColumns, given: Mapping[str, Any], known: Deal | None) -> Deal:
+    """As many folds as asked for, by the known rule as far as it goes, or by a new one."""
+    folds, fraction = given["folds"], given.get("validation_fraction", VALIDATION_FRACTION)
+    if known is not None and set(known.columns) <= columns.keys():
+        return replace(known, folds=folds, fraction=fraction)
+    return new_deal(columns, folds=folds, fraction=fraction, seed=given.get("seed", 0))
+
+
+def _by_class(labels: Array, classes: tuple[Label, ...], given: Mapping[str, Any]) -> Array | None:
+    """The weight of a row of each class, of mean 1 over these rows; 1 for a class that has none of them."""
+    weights = class_weights(labels, len(classes), class_rule(given.get("class_weight"), classes))
+    if weights is None:
+        return None
+    by_class = np.ones(len(classes))
+    by_class[labels] = weights
+    return by_class

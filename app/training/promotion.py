@@ -1,81 +1,104 @@
-"""Whether a new version takes over production: both are judged on the same validation rows."""
+"""Whether a new version takes over production: both are judged on the same rows, which neither has learned from."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from app.errors import NeuronaError
 from app.jobs import Job
-from app.repository.model import Model, class_places
 from app.repository.repository import Repository
 from app.training.material import Material
-from core import encoding
-from core.losses import log_softmax
-from core.network import logits
+from app.training.production import losses_of
+from core.arrays import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The new version beside the one in production, by mean log loss on `rows` rows.
+
+    production_log_loss: infinite where it lacks a class. unseen: whether production learned from none of the rows.
+    """
+
+    production: int
+    rows: int
+    log_loss: float
+    production_log_loss: float
+    unseen: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values: null for an infinite loss."""
+        finite = np.isfinite(self.production_log_loss)
+        return {
+            "production": self.production,
+            "rows": self.rows,
+            "log_loss": self.log_loss,
+            "production_log_loss": self.production_log_loss if finite else None,
+            "judged": "on rows that neither has learned from"
+            if self.unseen
+            else "on rows that production may have learned from",
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The decision, and what the user should know of it."""
+    """The decision, what it was made of, and what the user should know of it."""
 
     promoted: bool
+    promotion: dict[str, Any]
     notes: tuple[str, ...] = ()
 
 
 class Jury:
-    """Judges a job's version, whose validation log loss is `loss`, against the one in production."""
+    """Judges a job's version, whose losses on the held-out rows are `losses`, against the one in production."""
 
-    def __init__(self, repository: Repository, job: Job, *, material: Material, loss: float) -> None:
-        self._repository, self._job, self._material, self._loss = repository, job, material, loss
-        self._known: dict[int, float | str] = {}
-
-    def judge_production(self) -> None:
-        """Do beforehand what takes time, so that `decide` is quick."""
-        production = self._production()
-        if self._job.promote == "if_better" and production not in (None, self._job.version):
-            self._loss_of(production)
+    def __init__(self, repository: Repository, job: Job, *, material: Material, losses: Array) -> None:
+        self._repository, self._job, self._material, self._losses = repository, job, material, losses
+        self._known: dict[int, Comparison | str] = {}
 
     def decide(self) -> Verdict:
-        """Apply the promotion rule."""
+        """Apply the promotion rule. Comparing takes time, but only the first time for the same production."""
         production, rule = self._production(), self._job.promote
-        if production is None or production == self._job.version or rule == "always":
-            return Verdict(promoted=True)
-        if rule == "never":
-            return Verdict(promoted=False)
-        theirs = self._loss_of(production)
-        if isinstance(theirs, str):
-            note = f"not promoted: version {production} could not be judged on the same rows ({theirs})"
-            return Verdict(promoted=False, notes=(note,))
-        if self._loss < theirs:
-            return Verdict(promoted=True)
-        losses = f"{self._loss:.4g} against {theirs:.4g} of version {production}"
-        return Verdict(
-            promoted=False, notes=(f"not promoted: validation log loss {losses} on the same rows",)
+        if production is None or production == self._job.version:
+            return Verdict(promoted=True, promotion={"rule": rule, "production": None})
+        found = self._compare(production)
+        told = (
+            found.to_dict() if isinstance(found, Comparison) else {"production": production, "judged": found}
         )
+        promoted = rule == "always" or (rule == "if_better" and _better(found))
+        notes = () if promoted or rule == "never" else (_note(production, found),)
+        return Verdict(promoted=promoted, promotion={"rule": rule, **told}, notes=notes)
 
     def _production(self) -> int | None:
         return self._repository.aliases(self._job.model).get("production")
 
-    def _loss_of(self, version: int) -> float | str:
-        """The version's log loss, or why there is none."""
+    def _compare(self, version: int) -> Comparison | str:
+        """How the version does beside this one, or why that cannot be said."""
         if version not in self._known:
             try:
-                model = self._repository.load(self._job.model, version)
-                self._known[version] = log_loss(model, self._material)
+                theirs = losses_of(
+                    self._repository.load(self._job.model, version), self._repository, self._material
+                )
             except (NeuronaError, ValueError, KeyError) as error:
-                self._known[version] = str(error)
+                self._known[version] = f"not at all: {error}"
+            else:
+                self._known[version] = Comparison(
+                    production=version,
+                    rows=len(theirs.rows),
+                    log_loss=float(self._losses[theirs.rows].mean()),
+                    production_log_loss=float(theirs.losses.mean()),
+                    unseen=theirs.unseen,
+                )
         return self._known[version]
 
 
-def log_loss(model: Model, material: Material) -> float:
-    """The mean log loss of another version on the validation rows; infinite if it lacks one of their classes.
+def _better(found: Comparison | str) -> bool:
+    return isinstance(found, Comparison) and found.log_loss < found.production_log_loss
 
-    Raises: ValueError or KeyError, if the rows lack columns that the version needs.
-    """
-    x = encoding.transform(model.encoding, material.held_back)
-    log_probabilities = log_softmax(logits(model.parameters, x) / model.temperature)
-    places = class_places(model.classes, material.classes)
-    if any(places[code] is None for code in np.unique(material.validation.labels)):
-        return float("inf")
-    columns = np.array([-1 if place is None else place for place in places])[material.validation.labels]
-    return float(-log_probabilities[np.arange(len(columns)), columns].mean(dtype=np.float64))
+
+def _note(production: int, found: Comparison | str) -> str:
+    if isinstance(found, str):
+        reason = found.removeprefix("not at all: ")
+        return f"not promoted: version {production} could not be judged on the same rows ({reason})"
+    losses = f"{found.log_loss:.4g} against {found.production_log_loss:.4g} of version {production}"
+    return f"not promoted: validation log loss {losses} on the same {found.rows} rows"

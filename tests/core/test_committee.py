@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core import committee, losses, network, splitting, training
+from core import committee, losses, network, training
 from core.committee import Held
 from core.training import TrainingSpec
 
@@ -22,7 +22,7 @@ PATHS = pytest.mark.parametrize("path", [NETWORK, PATH], ids=["network", "path"]
 @pytest.fixture
 def held(make_examples):
     examples = make_examples(90, 4, 3)
-    return Held(examples, splitting.folds(examples.labels, 3, 0))
+    return Held(examples, np.arange(90) // 3 % 3, 3)
 
 
 def run(path, held, state=None, **options):
@@ -33,6 +33,14 @@ def run(path, held, state=None, **options):
 def same(one, two):
     a, b = committee.to_arrays(one), committee.to_arrays(two)
     return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def told(rounds):
+    return [
+        (each.number, each.train_loss, each.validation_loss, each.learning_rate)
+        for each in rounds
+        if each.fraction == 1
+    ]
 
 
 @PATHS
@@ -57,19 +65,24 @@ def test_a_member_learns_what_it_would_learn_alone_without_its_fold(held):
 
 
 @PATHS
-def test_going_on_from_anywhere_ends_in_the_same_bits(path, held):
+@pytest.mark.parametrize("chunk", [7, 2048])
+def test_going_on_from_anywhere_ends_in_the_same_bits(path, held, monkeypatch, chunk):
+    """Also while an epoch is being judged, a few rows at a time."""
+    monkeypatch.setattr(training, "VALIDATION_CHUNK", chunk)
     whole = run(path, held, steps_per_yield=3)
     for place in range(0, len(whole), 5):
         state = committee.from_arrays(path, committee.to_arrays(whole[place].state))
         rest = run(path, held, state, steps_per_yield=3)
         assert same(rest[-1].state if rest else state, whole[-1].state)
-        complete = [each.validation_loss for each in rest if each.fraction == 1]
-        assert complete == [each.validation_loss for each in whole[place + 1 :] if each.fraction == 1]
+        assert told(rest) == told(whole[place + 1 :])
 
 
 @PATHS
 def test_parts_of_an_epoch_change_nothing(path, held):
-    assert same(run(path, held)[-1].state, run(path, held, steps_per_yield=1)[-1].state)
+    whole, parts = run(path, held), run(path, held, steps_per_yield=1)
+    assert same(whole[-1].state, parts[-1].state)
+    assert told(whole) == told(parts)
+    assert sum(each.rows for each in whole) == sum(each.rows for each in parts)
 
 
 @PATHS

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from core import losses, network, splitting
+from core import losses, network
+from core.calibration import cautious_loss, fit_temperature
 from core.class_weights import class_weights
 from core.committee import Held, begin, fit, held_out_logits
-from core.conclusion import conclude
+from core.conclusion import chosen, conclude
+from core.merging import merge, shifted
 from core.training import Examples, TrainingSpec
 
 LINEAR = TrainingSpec(hidden_layer_sizes=(), optimizer="lbfgs", l2=1e-3, max_epochs=100)
@@ -20,35 +22,24 @@ def members(spec, held, features, classes):
 
 @pytest.fixture
 def held(rng):
-    """Two classes apart by a line and, beyond it, by a curve: a mixture of both candidates is the best."""
+    """Two classes apart by a curve, which softmax regression cannot follow."""
     x = rng.normal(size=(300, 3)).astype(np.float32)
-    logit = 2 * x[:, 0] + 2 * np.abs(x[:, 1]) - 1.5
+    logit = 2 * x[:, 0] + 4 * np.abs(x[:, 1]) - 3
     labels = (rng.random(300) < 1 / (1 + np.exp(-logit))).astype(int)
-    return Held(Examples(x, labels), splitting.folds(labels, 5, 0))
+    return Held(Examples(x, labels), np.arange(300) % 5, 5)
 
 
-def test_the_conclusion_is_never_worse_on_held_out_rows_than_a_candidate_alone(held):
+def test_the_candidate_with_the_lower_log_loss_on_held_out_rows_is_chosen(held):
     candidates = {"linear": members(LINEAR, held, 3, 2), "deep": members(DEEP, held, 3, 2)}
-    losses_of = {name: conclude({name: each}, held).cautious_loss for name, each in candidates.items()}
-    assert conclude(candidates, held).cautious_loss == min(losses_of.values())
-    assert conclude(candidates, held, mixture=True).cautious_loss <= min(losses_of.values())
-
-
-def test_a_mixture_publishes_the_network_that_its_logits_promise(held):
-    candidates = {"linear": members(LINEAR, held, 3, 2), "deep": members(DEEP, held, 3, 2)}
-    done = conclude(candidates, held, mixture=True)
-    x = held.examples.x
-    parts = {
-        name: np.mean([network.logits(p, held.examples.x) for p in each], 0)
-        for name, each in candidates.items()
-    }
-    share = done.share if done.share is not None else float(done.name == "deep")
-    expected = (1 - share) * parts["linear"] + share * parts["deep"]
-    np.testing.assert_allclose(network.logits(done.parameters, x), expected, atol=1e-4)
-    oof = (1 - share) * held_out_logits(candidates["linear"], held) + share * held_out_logits(
-        candidates["deep"], held
-    )
-    np.testing.assert_allclose(done.logits, oof, atol=1e-5)
+    conclusions = {name: conclude(each, held) for name, each in candidates.items()}
+    for name, each in candidates.items():
+        z = held_out_logits(each, held).astype(float)
+        temperature = fit_temperature(z, held.labels)
+        loss, _ = losses.softmax_cross_entropy(z / temperature, held.labels)
+        assert conclusions[name].log_loss == pytest.approx(loss, rel=1e-9)
+        assert conclusions[name].cautious_loss == cautious_loss(z / temperature, held.labels)
+    assert conclusions["deep"].log_loss < conclusions["linear"].log_loss
+    assert chosen(conclusions) == "deep"
 
 
 def test_class_weights_do_not_move_what_probabilities_mean(rng):
@@ -56,13 +47,14 @@ def test_class_weights_do_not_move_what_probabilities_mean(rng):
     labels = (rng.random(2000) < 0.05).astype(int)
     x = (rng.normal(size=(2000, 2)) + 1.5 * labels[:, None]).astype(np.float32)
     weights = class_weights(labels, 2, "balanced")
-    held = Held(Examples(x, labels, weights), splitting.folds(labels, 5, 0))
+    held = Held(Examples(x, labels, weights), np.arange(2000) % 5, 5)
     by_class = np.array([weights[labels == c][0] for c in (0, 1)])
-    candidates = {"linear": members(LINEAR, held, 2, 2)}
-    corrected = conclude(candidates, held, class_weights=by_class)
-    plain = conclude(candidates, held)
-    assert corrected.shift == 1
+    linear = members(LINEAR, held, 2, 2)
+    corrected = conclude(linear, held, class_weights=by_class)
+    plain = conclude(linear, held)
+    assert (corrected.shift, plain.shift) == (1, 0)
     for done, gap in ((corrected, 0.01), (plain, 0.3)):
-        mean = losses.softmax(network.logits(done.parameters, x) / done.temperature)[:, 1].mean()
+        published = shifted(merge(linear), -done.offset)
+        mean = losses.softmax(network.logits(published, x) / done.temperature)[:, 1].mean()
         assert abs(mean - labels.mean()) < gap
     assert corrected.cautious_loss < plain.cautious_loss - 0.05

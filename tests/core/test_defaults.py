@@ -1,5 +1,7 @@
 """Defaults follow the size of the data, learn the bundled sets, and give way to what was said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_iris
@@ -59,6 +61,32 @@ def test_only_a_relu_network_has_hidden_layers():
     assert defaults.resolve(**size, hidden=True).hidden_layer_sizes == (128,)
     given = {"hidden_layer_sizes": [3]}
     assert defaults.resolve(**size, hidden=False, given=given).hidden_layer_sizes == ()
+
+
+@pytest.mark.parametrize("rows", [1, 100, 10**4, 10**7])
+@pytest.mark.parametrize("features", [1, 10**5])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_data_of_any_size_has_a_committee_and_a_path(rows, features, hidden):
+    size = {"rows": rows, "features": features, "classes": 3}
+    members = defaults.folds(**size)
+    path = defaults.candidate(**size, hidden=hidden, members=members)
+    assert 1 <= members <= 10
+    assert len({spec.l2 for spec in path}) == len(path)
+    assert len({replace(spec, l2=0) for spec in path}) == 1
+    assert all(spec.optimizer == ("adam" if hidden else "lbfgs") for spec in path)
+    assert members * sum(path[0].hidden_layer_sizes) * (features + 3) <= max(
+        2_000_000, 16 * 10 * (features + 3)
+    )
+
+
+def test_little_data_has_more_members_and_much_data_one_network():
+    few, some, many = (defaults.folds(rows=rows, features=20, classes=3) for rows in (100, 10**4, 10**6))
+    assert few > some > many == 1
+
+
+def test_a_single_wide_softmax_regression_takes_steps_like_a_network():
+    (spec,) = defaults.candidate(rows=10**4, features=10**6, classes=10, hidden=False)
+    assert spec.optimizer == "adam"
 
 
 @pytest.mark.parametrize("rows", [1, 100, 10**4, 10**7])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.splitting import folds, stratified_split
+from core.splitting import stratified_split
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=80).map(np.array)
 
@@ -33,29 +33,3 @@ def test_the_split_is_a_function_of_the_seed_and_not_of_the_order():
 def test_a_fraction_outside_zero_and_one_is_refused(fraction):
     with pytest.raises(ValueError, match="between 0 and 1"):
         stratified_split([0, 1], fraction, 0)
-
-
-@given(LABELS, st.integers(2, 10), st.integers(0, 2**40))
-def test_folds_hold_every_row_out_once_but_the_only_one_of_its_class(labels, count, seed):
-    dealt = folds(labels, count, seed)
-    for label, rows in zip(*np.unique(labels, return_counts=True), strict=True):
-        own = dealt[labels == label]
-        if rows == 1:
-            assert own.tolist() == [-1]
-        else:
-            sizes = np.bincount(own, minlength=count)
-            assert sizes.sum() == rows
-            assert sizes.max() - sizes.min() <= 1
-
-
-def test_folds_are_of_one_size_and_a_function_of_the_seed():
-    labels = np.arange(1003) % 7
-    one, two, other = (folds(labels, 5, seed) for seed in (1, 1, 2))
-    assert np.array_equal(one, two)
-    assert not np.array_equal(one, other)
-    assert np.ptp(np.bincount(one)) <= 1
-
-
-def test_one_fold_is_refused():
-    with pytest.raises(ValueError, match="at least 2 folds, got 1"):
-        folds([0, 1], 1, 0)

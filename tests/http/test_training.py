@@ -90,7 +90,9 @@ def test_a_dry_run_says_what_would_run_and_runs_nothing(client, iris_csv):
     assert (plan["rows"], len(plan["columns"]), len(plan["classes"])) == (150, 4, 3)
     assert plan["candidates"] == ["softmax_regression", "relu_network"]
     assert plan["memory_bytes"] > 0
-    assert plan["parameters"] == 4 * 128 + 128 + 128 * 3 + 3
+    chosen = plan["hyperparameters"]
+    units = chosen["folds"] * chosen["hidden_layer_sizes"][0]  # of every member
+    assert plan["parameters"] == 4 * units + units + units * 3 + 3
     assert client.get("/v1/jobs").json()["items"] == []
 
 
@@ -154,6 +156,26 @@ def test_retrain_takes_everything_left_out_from_production(site, client):
     )
     assert job["hyperparameters"] == first["hyperparameters"]
     assert site.work() == ["succeeded"]
+
+
+def test_retrain_of_a_committee_takes_its_members(site, client):
+    site.train(query="label=species&algorithm=relu_network&folds=3&hidden_layer_sizes=5&max_epochs=4")
+    job = client.post("/v1/models/iris/retrain").json()
+    assert (job["warm_start"], job["algorithm"]) == ("iris@1", "relu_network")
+    assert (job["hyperparameters"]["folds"], job["hyperparameters"]["hidden_layer_sizes"]) == (3, [5])
+    assert site.work() == ["succeeded"]
+    refused = client.post("/v1/models/iris/retrain?folds=4")
+    assert refused.status_code == 422
+    assert "has 3 folds" in refused.json()["detail"]
+
+
+def test_retrain_asks_for_what_was_asked_for_and_not_for_what_came_of_it(site, client):
+    site.train(query="label=species&hidden_layer_sizes=&algorithm=softmax_regression")
+    job = client.post("/v1/models/iris/retrain").json()
+    assert job["hyperparameters"]["max_epochs"] == 15
+    assert job["hyperparameters"]["l2"] is None  # to be chosen again
+    again = client.post("/v1/models/iris/retrain", json={"warm_start": None}).json()
+    assert (again["algorithm"], again["warm_start"]) == ("softmax_regression", None)
 
 
 def test_retrain_begins_afresh_when_told_so(site, client):

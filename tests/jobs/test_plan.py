@@ -14,7 +14,7 @@ def test_auto_tries_both_and_the_others_only_themselves():
 
 
 def test_softmax_regression_is_the_network_without_hidden_layers():
-    assert plan.spec("softmax_regression", {}, SHAPE).hidden_layer_sizes == ()
+    assert plan.path("softmax_regression", {}, SHAPE)[0].hidden_layer_sizes == ()
     assert plan.sizes("softmax_regression", {}, SHAPE) == (64, 10)
     assert plan.sizes("relu_network", {"hidden_layer_sizes": [32, 16]}, SHAPE) == (64, 32, 16, 10)
 
@@ -29,11 +29,53 @@ def test_what_was_said_is_what_is_shown():
     }
     shown = plan.resolved("relu_network", said, SHAPE)
     assert {name: shown[name] for name in said} == said
-    assert plan.spec("relu_network", said, SHAPE).batch_size is None
+    assert plan.path("relu_network", said, SHAPE)[0].batch_size is None
 
 
 def test_every_hyperparameter_of_the_contract_is_shown_resolved():
     assert set(plan.resolved("relu_network", {}, SHAPE)) == set(Hyperparameters.model_fields)
+
+
+def test_a_committee_is_the_default_where_rows_are_not_too_many():
+    million = plan.Shape(rows=10**6, features=64, classes=10)
+    assert plan.folds({}, SHAPE) > 1
+    assert plan.folds({}, million) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"hidden_layer_sizes": [8]},
+        {"validation_fraction": 0.2},
+        {"optimizer": "gradient_descent"},
+        {"folds": 1},
+    ],
+)
+def test_who_describes_one_network_or_one_split_gets_it(said):
+    assert plan.folds(said, SHAPE) == 1
+
+
+def test_the_network_to_be_published_holds_all_members():
+    given = {"folds": 3}
+    features, member, classes = plan.member_sizes("relu_network", given, SHAPE)
+    assert plan.sizes("auto", given, SHAPE) == (64, 3 * member, 10)
+    assert (features, classes) == (64, 10)
+
+
+def test_softmax_regression_goes_to_its_optimum_unless_steps_were_described():
+    path = plan.path("softmax_regression", {}, SHAPE)
+    assert {spec.optimizer for spec in path} == {"lbfgs"}
+    assert [spec.l2 for spec in path] == sorted((spec.l2 for spec in path), reverse=True)
+    assert len(plan.path("softmax_regression", {"l2": 0.1}, SHAPE)) == 1
+    for said in ({"optimizer": "gradient_descent"}, {"learning_rate": 0.1}, {"batch_size": "full"}):
+        (spec,) = plan.path("softmax_regression", said, SHAPE)
+        assert spec.optimizer == said.get("optimizer", "adam")
+
+
+def test_a_penalty_that_is_to_be_chosen_is_null_until_it_is():
+    assert plan.resolved("softmax_regression", {}, SHAPE)["l2"] is None
+    path = plan.path("softmax_regression", {}, SHAPE)
+    assert plan.resolved("softmax_regression", {}, SHAPE, stage=2)["l2"] == path[2].l2
 
 
 def test_the_weights_of_784_128_10_are_counted_right():
@@ -51,6 +93,7 @@ def test_memory_grows_with_the_rows():
     [
         ("softmax_regression", {"hidden_layer_sizes": [8]}, "hidden_layer_sizes"),
         ("relu_network", {"hidden_layer_sizes": []}, "hidden_layer_sizes"),
+        ("relu_network", {"optimizer": "lbfgs"}, "optimizer"),
         ("auto", {"class_weight": {"nobody": 2.0}}, "class_weight"),
     ],
 )

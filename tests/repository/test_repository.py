@@ -65,6 +65,43 @@ def test_the_weights_file_is_one_that_the_library_opens(repository, make_model):
     assert np.array_equal(tensors["layers.1.weight"], model.parameters[1].weight)
 
 
+def staged(repository, model, members):
+    with repository.staged(model, members=members) as publish:
+        publish()
+
+
+def test_members_of_a_committee_come_back_beside_their_model(repository, make_model):
+    model = make_model(hidden=())
+    features, classes = model.sizes
+    rng = np.random.default_rng(0)
+    members = tuple(
+        (
+            network.Dense(
+                rng.normal(size=(features, classes)).astype(np.float32),
+                rng.normal(size=classes).astype(np.float32),
+            ),
+        )
+        for _ in range(4)
+    )
+    staged(repository, model, members)
+    read = repository.members(repository.load("iris", 1), 4)
+    for (ours,), (theirs,) in zip(read, members, strict=True):
+        assert np.array_equal(ours.weight, theirs.weight)
+        assert np.array_equal(ours.bias, theirs.bias)
+    with pytest.raises(ModelBroken, match="not as long as"):
+        repository.members(model, 3)
+
+
+def test_members_that_were_not_kept_are_none_and_those_of_a_network_are_refused(repository, make_model, root):
+    publish(repository, make_model, 1)
+    assert repository.members(make_model(1, hidden=()), 5) is None
+    (root / "iris" / "1" / "members.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(ModelBroken):
+        repository.members(make_model(1, hidden=()), 5)
+    with pytest.raises(ModelBroken, match="beside a network"):
+        repository.members(make_model(1), 5)
+
+
 def test_publishing_a_version_again_changes_nothing(repository, make_model, root):
     repository.publish(make_model(1))
     before = {path: path.stat().st_mtime_ns for path in (root / "iris" / "1").iterdir()}

@@ -1,12 +1,20 @@
 """A job's body ends in a published version, and what disturbs it changes no bit of that."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from app.jobs.ending import Ending
 from app.training import journal
+from app.training.body import Run
 from app.training.promotion import Jury
+from core import encoding, merging, network
+from core.losses import softmax
 
 SOFTMAX = {"algorithm": "softmax_regression"}
+IRIS = Path(__file__).parents[2] / "examples" / "data" / "iris.csv"
 
 
 class Killed(BaseException):
@@ -33,11 +41,58 @@ def test_auto_publishes_the_candidate_with_the_lower_validation_log_loss(bench):
     card = bench.place.repository.card("iris", 1)
     best = min(card["candidates"], key=lambda each: each["validation_log_loss"])
     assert card["algorithm"] == best["algorithm"]
+    assert card["metrics"]["log_loss"] == pytest.approx(best["validation_log_loss"], rel=1e-9)
     by_candidate = {}
     for each in bench.store.history(job.id):
         by_candidate.setdefault(each.candidate, []).append(each.validation_loss)
     for each in card["candidates"]:
-        assert each["validation_log_loss"] == min(by_candidate[each["algorithm"]])
+        assert each["uncalibrated"] in by_candidate[each["algorithm"]]
+
+
+def test_a_committee_is_judged_on_every_row_and_published_as_one_network(bench):
+    job = bench.train(given={"max_epochs": 5, "folds": 3}, algorithm="relu_network")
+    card = bench.place.repository.card("iris", 1)
+    assert (card["metrics_on"], card["rows"]) == ("out-of-fold", {"train": 150, "validation": 150})
+    assert sum(map(sum, card["metrics"]["confusion_matrix"])) == 150
+    member = card["hyperparameters"]["hidden_layer_sizes"][0]
+    assert (card["committee"]["members"], card["committee"]["hidden"]) == (3, [member])
+    assert bench.place.repository.load("iris", 1).sizes == (4, 3 * member, 3)
+    assert job.metrics["validation_rows"] == 150
+    assert [each.epoch for each in bench.store.history(job.id)] == [1, 2, 3, 4, 5]
+
+
+def test_the_card_tells_calibration_before_and_after_temperature(bench):
+    bench.train(given={"max_epochs": 5, "folds": 3, "class_weight": "balanced"})
+    told = bench.place.repository.card("iris", 1)["calibration"]
+    assert told["after"]["log_loss"] <= told["before"]["log_loss"] + 1e-2
+    for moment in ("before", "after"):
+        assert sum(each["rows"] for each in told[moment]["reliability"]) == 150
+        assert 0 <= told[moment]["ece"] <= 1
+
+
+def test_a_committee_killed_anywhere_ends_in_the_same_bits(make_bench, monkeypatch):
+    given = {"max_epochs": 6, "folds": 3}
+    undisturbed, disturbed = make_bench(), make_bench(checkpoint_seconds=1e-9)
+    job = undisturbed.train(given=given)
+    monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
+    second = disturbed.submit(given=given)
+    real, writes, total = disturbed.place.jobs.record, 0, len(undisturbed.history(job))
+
+    def record(*arguments):
+        nonlocal writes
+        writes += 1
+        if writes in (3, total // 2, total - 2):
+            raise Killed
+        return real(*arguments)
+
+    monkeypatch.setattr(disturbed.place.jobs, "record", record)
+    for _ in range(3):
+        with pytest.raises(Killed):
+            disturbed.run()
+        disturbed.place.jobs.requeue_running()
+    assert disturbed.run() == "succeeded"
+    assert disturbed.weights(1) == undisturbed.weights(1)
+    assert disturbed.history(second) == undisturbed.history(job)
 
 
 def test_history_numbers_epochs_without_gap_over_both_candidates(bench):
@@ -180,11 +235,117 @@ def test_checkpoints_are_gone_once_the_job_has_ended(make_bench):
 
 
 def test_a_warm_start_on_the_same_data_begins_where_its_source_ended(bench):
-    bench.train(**SOFTMAX, given={"max_epochs": 60})
-    second = bench.train(**SOFTMAX, given={"max_epochs": 1}, warm_start="iris@1")
-    cold = bench.train(**SOFTMAX, given={"max_epochs": 1})
+    given = {"optimizer": "adam"}
+    bench.train(**SOFTMAX, given={**given, "max_epochs": 60})
+    second = bench.train(**SOFTMAX, given={**given, "max_epochs": 1}, warm_start="iris@1")
+    cold = bench.train(**SOFTMAX, given={**given, "max_epochs": 1})
     losses = {job.id: bench.store.history(job.id)[0].train_loss for job in (second, cold)}
     assert losses[second.id] < 0.5 * losses[cold.id]
+
+
+def begun(bench, monkeypatch, **fields):
+    """The members' parameters before the first step of a job, its material, and the job, run to its end."""
+    seen = []
+    real = Run._begin
+
+    def begin(self, spec, material, source):
+        state = real(self, spec, material, source)
+        seen.append((tuple(each.parameters for each in state.members), material))
+        return state
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_begin", begin)
+        job = bench.train(**fields)
+    return *seen[-1], job
+
+
+def probabilities(model, columns):
+    return softmax(
+        network.logits(model.parameters, encoding.transform(model.encoding, columns)) / model.temperature
+    )
+
+
+def changed_iris(bench, *, rows=150):
+    """The same flowers with one column less, another more, all in another order, and a class less."""
+    frame = [line.split(",") for line in IRIS.read_text().strip().split("\n")][: rows + 1]
+    text = "\n".join(
+        ",".join([cells[2], "age" if not number else str(number % 7), cells[0], cells[1], cells[4]])
+        for number, cells in enumerate(frame)
+    )
+    return bench.place.datasets.ingest([text.encode()], media_type="text/csv")[0].id
+
+
+def test_a_warm_started_committee_begins_at_productions_probabilities(bench, monkeypatch):
+    bench.train(algorithm="relu_network", given={"max_epochs": 8, "folds": 4})
+    production = bench.place.repository.load("iris", 1)
+    assert production.temperature != 1
+    members, material, job = begun(
+        bench, monkeypatch, algorithm="relu_network", given={"max_epochs": 1, "folds": 4}, warm_start="iris@1"
+    )
+    z = network.logits(merging.merge(members), material.held.examples.x)
+    np.testing.assert_allclose(softmax(z), probabilities(production, material.columns), atol=2e-6)
+    assert len({each[0].weight.tobytes() for each in members}) == 4
+    assert job.warnings == []
+
+
+def test_a_warm_started_committee_keeps_what_it_knew_of_columns_and_classes_that_stay(bench, monkeypatch):
+    """A column that is gone counts as its mean, a new one as nothing, a class that is gone is left out."""
+    bench.train(algorithm="relu_network", given={"max_epochs": 8, "folds": 4})
+    production = bench.place.repository.load("iris", 1)
+    members, material, _ = begun(
+        bench,
+        monkeypatch,
+        algorithm="relu_network",
+        given={"max_epochs": 1, "folds": 4},
+        warm_start="iris@1",
+        dataset=changed_iris(bench, rows=100),
+    )
+    gone = next(column for column in production.encoding.columns if column.name not in material.columns)
+    raw = {**material.columns, gone.name: np.full(100, gone.mean)}
+    expected = probabilities(production, raw)[:, :2]
+    z = network.logits(merging.merge(members), material.held.examples.x)
+    np.testing.assert_allclose(softmax(z), expected / expected.sum(axis=1, keepdims=True), atol=1e-5)
+
+
+def test_on_grown_data_no_member_is_judged_by_a_row_that_its_forerunner_learned_from(bench, monkeypatch):
+    given = {"max_epochs": 3, "folds": 4}
+    lines = IRIS.read_text().strip().split("\n")
+    less = "\n".join([lines[0], *lines[1:41], *lines[51:91], *lines[101:141]]).encode()
+    before = bench.place.datasets.ingest([less], media_type="text/csv")[0].id
+    _, first, _ = begun(bench, monkeypatch, algorithm="relu_network", given=given, dataset=before)
+    _, second, _ = begun(
+        bench, monkeypatch, algorithm="relu_network", given={**given, "seed": 5}, warm_start="iris@1"
+    )
+    kept = [*range(40), *range(50, 90), *range(100, 140)]
+    assert np.array_equal(second.held.fold[kept], first.held.fold)
+
+
+def test_a_retrained_committee_goes_on_from_what_it_was(bench):
+    given = {"max_epochs": 20, "folds": 3}
+    bench.train(algorithm="relu_network", given=given)
+    warm = bench.train(algorithm="relu_network", given={**given, "max_epochs": 1}, warm_start="iris@1")
+    cold = bench.train(algorithm="relu_network", given={**given, "max_epochs": 1})
+    losses = {job.id: bench.store.history(job.id)[0].validation_loss for job in (warm, cold)}
+    assert losses[warm.id] < 0.7 * losses[cold.id]
+
+
+def test_softmax_regression_goes_to_the_optimum_that_another_solver_finds(bench):
+    """With no hyperparameter said: the published weights against scipy's BFGS on the same J, in float64."""
+    bench.train(**SOFTMAX, given={})
+    model = bench.place.repository.load("iris", 1)
+    opened = bench.place.datasets.open(bench.iris())
+    x = encoding.transform(model.encoding, opened.columns()).astype(float)
+    l2 = model.card["hyperparameters"]["l2"]
+
+    def cost(vector):
+        loss, gradients = network.loss_and_gradients(
+            network.layers(vector, model.sizes), x, opened.labels, l2=l2
+        )
+        return loss, network.flatten(gradients)
+
+    best = minimize(cost, np.zeros(5 * 3), jac=True, method="BFGS", options={"gtol": 1e-8}).fun
+    ours, _ = cost(network.flatten(model.parameters).astype(float))
+    assert best <= ours < best + 1e-4
 
 
 def test_a_warm_start_from_other_layers_begins_afresh_and_says_so(bench):

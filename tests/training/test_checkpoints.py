@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from app.training.checkpoints import Checkpoint, Checkpoints, Finished
+from core.committee import begin, from_arrays, to_arrays
 from core.network import initialise
-from core.training import TrainingSpec, begin, from_arrays, to_arrays
+from core.training import TrainingSpec
+
+SPEC = TrainingSpec(hidden_layer_sizes=(4,))
 
 
 @pytest.fixture
@@ -14,10 +17,12 @@ def checkpoints(tmp_path):
 
 
 def some(sequence: int = 3) -> Checkpoint:
-    spec = TrainingSpec(hidden_layer_sizes=(4,))
-    state = to_arrays(begin(spec, 3, 2))
+    state = to_arrays(begin(SPEC, (3, 2), [None, None]))
     done = Finished(
-        parameters=initialise((3, 2), np.random.default_rng(0)), validation_loss=0.1 + 0.2, epochs=7
+        members=tuple(initialise((3, 2), np.random.default_rng(seed)) for seed in (0, 1)),
+        validation_loss=0.1 + 0.2,
+        epochs=7,
+        stage=2,
     )
     return Checkpoint(finished=(done,), state=state, sequence=sequence, seconds=1.25)
 
@@ -29,14 +34,15 @@ def test_a_checkpoint_comes_back_to_the_bit(checkpoints):
     assert (read.sequence, read.seconds) == (saved.sequence, saved.seconds)
     assert read.finished[0].validation_loss == saved.finished[0].validation_loss
     assert read.finished[0].epochs == 7
-    for ours, theirs in zip(read.finished[0].parameters, saved.finished[0].parameters, strict=True):
+    assert read.finished[0].stage == 2
+    for (ours,), (theirs,) in zip(read.finished[0].members, saved.finished[0].members, strict=True):
         assert ours.weight.tobytes() == theirs.weight.tobytes()
         assert ours.bias.tobytes() == theirs.bias.tobytes()
     assert read.state.keys() == saved.state.keys()
     for name, array in saved.state.items():
         assert read.state[name].dtype == np.asarray(array).dtype
         assert read.state[name].tobytes() == np.asarray(array).tobytes()
-    from_arrays(TrainingSpec(hidden_layer_sizes=(4,)), read.state)
+    from_arrays((SPEC,), read.state)
 
 
 def test_without_a_checkpoint_a_job_is_at_its_beginning(checkpoints):
@@ -63,4 +69,11 @@ def test_a_discarded_job_is_forgotten(checkpoints):
     checkpoints.save("job_a", 1, some())
     checkpoints.discard("job_a")
     checkpoints.discard("job_a")
+    assert checkpoints.newest("job_a") == Checkpoint()
+
+
+def test_a_checkpoint_of_another_release_is_passed_over(checkpoints, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("app.training.checkpoints.FORMAT", 1)
+        checkpoints.save("job_a", 1, some())
     assert checkpoints.newest("job_a") == Checkpoint()

@@ -1,5 +1,11 @@
 """Production changes hands by the rule that the job was given."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+IRIS = Path(__file__).parents[2] / "examples" / "data" / "iris.csv"
 LONG = {"max_epochs": 80}
 SHORT = {"max_epochs": 1, "learning_rate": 1e-6}
 SOFTMAX = {"algorithm": "softmax_regression"}
@@ -25,6 +31,68 @@ def test_a_better_version_is_promoted(bench):
     bench.train(**SOFTMAX, given=SHORT)
     assert bench.train(**SOFTMAX, given=LONG).promoted is True
     assert production(bench) == 2
+
+
+@pytest.mark.parametrize("algorithm", ["softmax_regression", "relu_network"])
+def test_production_is_judged_by_what_its_members_had_not_seen(bench, algorithm):
+    """Its rows are all known to it by now: judged on them as a whole, it would look better than it is."""
+    given = {"folds": 4, "max_epochs": 12}
+    first = bench.train(algorithm=algorithm, given=given)
+    card = bench.place.repository.card("iris", 1)
+    job = bench.train(algorithm=algorithm, given=given)
+    told = job.metrics["promotion"]
+    assert told["judged"] == "on rows that neither has learned from"
+    assert (told["production"], told["rows"], told["promoted"]) == (1, 150, False)
+    assert told["log_loss"] == pytest.approx(job.metrics["log_loss"], rel=1e-5)
+    assert told["production_log_loss"] == pytest.approx(card["metrics"]["log_loss"], rel=1e-4)
+    assert job.metrics["log_loss"] == first.metrics["log_loss"]
+
+
+def test_a_single_network_in_production_is_judged_on_the_rows_that_it_was_validated_by(bench):
+    given = {"hidden_layer_sizes": [8], "max_epochs": 12}
+    bench.train(algorithm="relu_network", given=given)
+    card = bench.place.repository.card("iris", 1)
+    told = bench.train(algorithm="relu_network", given={"folds": 4, "max_epochs": 3}).metrics["promotion"]
+    assert (told["rows"], told["judged"]) == (15, "on rows that neither has learned from")
+    assert told["production_log_loss"] == pytest.approx(card["metrics"]["log_loss"], rel=1e-4)
+
+
+def test_the_decision_and_its_numbers_are_on_the_job_and_on_the_card(bench):
+    first = bench.train(**SOFTMAX, given=SHORT)
+    assert first.metrics["promotion"] == {"rule": "if_better", "production": None, "promoted": True}
+    told = bench.train(**SOFTMAX, given=LONG).metrics["promotion"]
+    assert told["promoted"] is True
+    assert told["log_loss"] < told["production_log_loss"]
+    card = bench.place.repository.card("iris", 2)
+    assert {**card["promotion"], "promoted": True} == told
+    assert told.keys() == {
+        "rule",
+        "production",
+        "rows",
+        "log_loss",
+        "production_log_loss",
+        "judged",
+        "promoted",
+    }
+
+
+def test_a_version_of_which_nothing_is_known_is_judged_as_a_whole_and_that_is_said(bench):
+    bench.train(**SOFTMAX, given=SHORT)
+    model = bench.place.repository.load("iris", 1)
+    card = {k: v for k, v in model.card.items() if k != "committee"}
+    bench.place.repository.publish(replace(model, version=9, card=card))
+    bench.place.repository.set_alias("iris", "production", 9)
+    told = bench.train(**SOFTMAX, given=LONG).metrics["promotion"]
+    assert told["judged"] == "on rows that production may have learned from"
+    assert (told["rows"], told["promoted"]) == (150, True)
+
+
+def test_a_class_that_production_lacks_costs_it_everything(bench):
+    lines = IRIS.read_text().split("\n")
+    two, _ = bench.place.datasets.ingest(["\n".join(lines[:101]).encode()], media_type="text/csv")
+    bench.train(**SOFTMAX, given=LONG, dataset=two.id)
+    job = bench.train(**SOFTMAX, given=SHORT)
+    assert (job.promoted, job.metrics["promotion"]["production_log_loss"]) == (True, None)
 
 
 def test_always_and_never_mean_what_they_say(bench):

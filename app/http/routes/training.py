@@ -104,8 +104,6 @@ def _answer(accepted: tuple[Job, bool] | Planned) -> Response:
 
 def _plan(planned: Planned) -> Plan:
     new, dataset = planned.new, planned.dataset.to_dict()
-    candidates = plan.CANDIDATES[new.algorithm]
-    largest = candidates[-1]
     return Plan(
         model=new.model,
         dataset=new.dataset,
@@ -113,12 +111,12 @@ def _plan(planned: Planned) -> Plan:
         columns=dataset["columns"],
         classes=dataset["classes"],
         algorithm=new.algorithm,
-        candidates=list(candidates),
+        candidates=list(plan.CANDIDATES[new.algorithm]),
         hyperparameters=new.hyperparameters,
         warm_start=new.warm_start,
         promote=new.promote,
         feedback=new.feedback,
-        parameters=plan.parameters(plan.sizes(largest, new.given, planned.shape)),
-        memory_bytes=plan.memory_bytes(largest, new.given, planned.shape),
+        parameters=plan.parameters(plan.sizes(new.algorithm, new.given, planned.shape)),
+        memory_bytes=plan.memory_bytes(new.algorithm, new.given, planned.shape),
         warnings=new.warnings,
     )

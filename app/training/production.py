@@ -1,0 +1,111 @@
+"""What another version has learned from, and how it is judged on rows that it has not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.repository.model import Model, class_places
+from app.repository.repository import Repository
+from app.training.material import Material, take
+from core import encoding, merging
+from core.arrays import Array
+from core.dealing import Deal
+from core.losses import log_softmax
+from core.merging import tempered
+from core.network import Params, logits
+from core.warm_start import carry_over
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The members of the committee that a version is, or the one network; all calibrated alike.
+
+    deal: by which rows were held out from each, in its fold; None where that is not known.
+    """
+
+    members: tuple[Params, ...]
+    deal: Deal | None
+
+
+def parts_of(model: Model, repository: Repository) -> Parts:
+    """The members as far as the version still holds them, else the whole. Raises: ModelBroken."""
+    whole = Parts(members=(model.parameters,), deal=None)
+    try:
+        deal = Deal.from_dict(model.card["committee"]["deal"])
+        if deal.folds > 1 and len(model.parameters) == 1:
+            members = repository.members(model, deal.folds)
+        else:
+            members = merging.split(model.parameters, deal.folds)
+    except (KeyError, TypeError, ValueError):
+        return whole
+    return whole if members is None else Parts(members=members, deal=deal)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A version to go on from."""
+
+    model: Model
+    parts: Parts
+
+    def carried(self, material: Material, fresh: Sequence[Params]) -> list[Params]:
+        """Where each member of a new committee begins: at the probabilities that the one of its fold gave, or for
+        softmax regression the whole, in the job's encoding and classes.
+
+        fresh: each member, as initialised. Raises: ValueError, if the layers or members are others.
+        """
+        members, places = self.parts.members, class_places(self.model.classes, material.classes)
+        if len(self.model.parameters) == 1 and len(members) != len(fresh):
+            members = (self.model.parameters,) * len(fresh)
+        return [
+            carry_over(
+                tempered(member, self.model.temperature),
+                self.model.encoding,
+                material.encoding,
+                fresh=begun,
+                places=places,
+            )
+            for member, begun in zip(members, fresh, strict=True)
+        ]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Unseen:
+    """What a version loses on rows of another job. rows: their places among that job's held-out rows; losses: of
+    each, infinite where the version lacks the class; unseen: whether none of them was learned from."""
+
+    rows: Array
+    losses: Array
+    unseen: bool
+
+
+def losses_of(model: Model, repository: Repository, material: Material) -> Unseen:
+    """Judge a version on a job's held-out rows: each by a member that has not learned from it.
+
+    Rows that all of the version learned from are left out, unless there are no others, or it is not known.
+    Raises: ValueError or KeyError, if the rows lack columns that the version needs; ModelBroken.
+    """
+    parts, held = parts_of(model, repository), material.held
+    fold = np.zeros(len(held.rows), int)
+    if parts.deal is not None:
+        fold = parts.deal.fold(material.columns, held.examples.labels)[held.rows]
+    unseen = parts.deal is not None and bool((fold >= 0).any())
+    if not unseen:
+        parts, fold = Parts(members=(model.parameters,), deal=None), np.zeros_like(fold)
+    losses = np.empty(len(fold))
+    for member, parameters in enumerate(parts.members):
+        here = np.flatnonzero(fold == member)
+        losses[here] = _losses(model, parameters, material, held.rows[here])
+    rows = np.flatnonzero(fold >= 0)
+    return Unseen(rows=rows, losses=losses[rows], unseen=unseen)
+
+
+def _losses(model: Model, parameters: Params, material: Material, rows: Array) -> Array:
+    x = encoding.transform(model.encoding, take(material.columns, rows))
+    logs = log_softmax(logits(parameters, x).astype(np.float64) / model.temperature)
+    places = class_places(model.classes, material.classes)
+    columns = np.array([-1 if place is None else place for place in places])[
+        material.held.examples.labels[rows]
+    ]
+    return np.where(columns < 0, np.inf, -logs[np.arange(len(rows)), columns])

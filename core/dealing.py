@@ -1,0 +1,157 @@
+"""Rows dealt by what is in them: a row keeps its fold whatever other rows there are, and in whatever order.
+
+So a model that goes on from another one on more rows is judged by rows that neither has learned from.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.arrays import Array, class_numbers
+from core.columns import Codes, RawColumn, RawColumns
+from core.splitting import ranked_split
+
+CHUNK = 1 << 20  # numbers looked at at a time
+LIKELY = 0.5  # distinct rows, of all, below which equal rows are no copies but all that few columns can say
+_MISSING = 0x9E3779B97F4A7C15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deal:
+    """The rule by which rows are held out.
+
+    folds: how many there are, each held out once; or 1: `fraction` of the rows of each class are held out, for
+    good. columns: whose values count. together: whether equal rows are always in the same fold.
+    """
+
+    folds: int
+    fraction: float
+    seed: int
+    columns: tuple[str, ...]
+    together: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, from which `from_dict` makes the same rule."""
+        return {**vars(self), "columns": list(self.columns)}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Deal":
+        """The rule that `to_dict` described; ValueError for anything else."""
+        try:
+            deal = cls(**{**plain, "columns": tuple(plain["columns"])})
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"not a rule by which rows are held out: {error}") from None
+        kinds = {"folds": int, "fraction": float, "seed": int, "together": bool}
+        right = all(type(getattr(deal, name)) is kind for name, kind in kinds.items()) and all(
+            isinstance(name, str) for name in deal.columns
+        )
+        if not right or deal.folds < 1 or not 0 < deal.fraction < 1 or not deal.columns:
+            raise ValueError("not a rule by which rows are held out: values out of their range")
+        return deal
+
+    def fold(self, columns: RawColumns, labels: npt.ArrayLike) -> Array:
+        """(m,) the fold in which each row is held out, from 0 to folds − 1; −1 for one that never is.
+
+        labels: (m,) integers. With 2 folds or more a function of the row's values, the seed and the number of
+        folds, and without `together` also of how many equal rows stand before it. But the single row of a class is
+        never held out, and a class that would be wholly in one fold gives a row to the next. With 1 fold those
+        rows of each class are held out that are first in an order which the same decides.
+        Raises ValueError or KeyError for other columns.
+        """
+        prints = fingerprints({name: columns[name] for name in self.columns})
+        drawn = _drawn(prints if self.together else _mixed(prints + repetitions(prints)), self.seed)
+        labels = class_numbers(labels, len(drawn), np.iinfo(np.int64).max)
+        if self.folds > 1:
+            return _dealt(drawn, labels, self.folds)
+        fold = np.full(len(drawn), -1)
+        fold[ranked_split(labels, self.fraction, np.argsort(drawn, kind="stable"))[1]] = 0
+        return fold
+
+
+def new_deal(columns: RawColumns, *, folds: int, fraction: float, seed: int) -> Deal:
+    """The rule for rows like these. Equal rows stay together where they are copies: most rows then differ."""
+    prints = fingerprints(columns)
+    together = len(np.unique(prints)) >= LIKELY * len(prints)
+    return Deal(folds=folds, fraction=fraction, seed=seed, columns=tuple(columns), together=together)
+
+
+def fingerprints(columns: RawColumns) -> Array:
+    """(m,) uint64 that depend on a row's values under their columns' names, not on the columns' order.
+
+    Numbers count as float32, so that a value has one fingerprint in every format; −0 is 0, and all that is missing
+    is equal. Raises ValueError for columns of unequal lengths, or none.
+    """
+    lengths = {len(raw.codes) if isinstance(raw, Codes) else len(raw) for raw in columns.values()}
+    if len(lengths) != 1:
+        raise ValueError(f"columns must be at least one and all of one length, got lengths {sorted(lengths)}")
+    total = np.zeros(lengths.pop(), np.uint64)
+    for name, raw in columns.items():
+        total += _mixed(_values(raw) + np.uint64(_number(name)))
+    return _mixed(total)
+
+
+def repetitions(prints: Array) -> Array:
+    """(m,) uint64: how many equal ones stand before each."""
+    order = np.argsort(prints, kind="stable")
+    _, first, counts = np.unique(prints[order], return_index=True, return_counts=True)
+    number = np.empty(len(prints), np.uint64)
+    number[order] = np.arange(len(prints)) - np.repeat(first, counts)
+    return number
+
+
+def _dealt(drawn: Array, labels: Array, count: int) -> Array:
+    fold = (drawn % np.uint64(count)).astype(np.intp)
+    _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    fold[counts[places] == 1] = -1
+    low, high = np.full(len(counts), count), np.full(len(counts), -1)
+    np.minimum.at(low, places, fold)
+    np.maximum.at(high, places, fold)
+    for place in np.flatnonzero((low == high) & (high >= 0)):
+        rows = np.flatnonzero(places == place)
+        first = rows[np.argmin(drawn[rows])]
+        fold[first] = (fold[first] + 1) % count
+    return fold
+
+
+def _values(raw: RawColumn) -> Array:
+    """(m,) uint64, equal for equal values; of a vector, a sum of its elements, each times a number of its own
+    (multilinear hashing, Carter & Wegman 1979)."""
+    if isinstance(raw, Codes):
+        words: Array = np.array([*map(_number, raw.vocabulary), _MISSING], np.uint64)
+        return words[raw.codes]
+    if raw.ndim == 1:
+        return _bits(raw)
+    factors = _mixed(np.arange(1, raw.shape[1] + 1, dtype=np.uint64)) | np.uint64(1)
+    total, step = np.empty(len(raw), np.uint64), max(1, CHUNK // max(1, raw.shape[1]))
+    for start in range(0, len(raw), step):
+        total[start : start + step] = _bits(raw[start : start + step]) @ factors
+    return total
+
+
+def _bits(numbers: Array) -> Array:
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        single = numbers.astype(np.float32) + np.float32(0)
+    bits = single.view(np.uint32).astype(np.uint64)
+    bits[np.isnan(single)] = _MISSING
+    return bits
+
+
+def _number(word: str) -> int:
+    digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+def _drawn(prints: Array, seed: int) -> Array:
+    return _mixed(prints + np.random.SeedSequence(seed).generate_state(1, np.uint64))
+
+
+def _mixed(bits: Array) -> Array:
+    """Every bit spread over all 64 (the last step of splitmix64, Steele et al. 2014)."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: Array = bits ^ (bits >> np.uint64(31))
+    return mixed

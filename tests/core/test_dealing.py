@@ -1,0 +1,149 @@
+"""A row's fold hangs on the row alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.dealing import Deal, fingerprints, new_deal, repetitions
+from core.encoding import Codes
+
+WORDS = ("blue", "green", "red")
+
+
+def columns(rng, rows):
+    numbers = rng.normal(size=rows)
+    numbers[::7] = np.nan
+    return {
+        "size": numbers,
+        "colour": Codes(rng.integers(-1, 3, rows).astype(np.int32), WORDS),
+        "pixels": rng.normal(size=(rows, 4)),
+    }
+
+
+def some(raw, rows):
+    return {
+        k: Codes(c.codes[rows], c.vocabulary) if isinstance(c, Codes) else c[rows] for k, c in raw.items()
+    }
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 10), st.integers(0, 2**40))
+def test_a_row_keeps_its_fold_among_others_in_another_order_and_with_more_columns(seed, folds, dealt_by):
+    rng = np.random.default_rng(seed)
+    raw, labels = columns(rng, 300), np.arange(300) % 2
+    deal = new_deal(raw, folds=folds, fraction=0.1, seed=dealt_by)
+    rows = rng.permutation(300)[:200]
+    turned = {"new": rng.normal(size=200), **dict(reversed(some(raw, rows).items()))}
+    turned["colour"] = Codes(
+        np.where(turned["colour"].codes < 0, -1, 2 - turned["colour"].codes), WORDS[::-1]
+    )
+    assert np.array_equal(deal.fold(turned, labels[rows]), deal.fold(raw, labels)[rows])
+
+
+def test_a_value_has_one_fingerprint_in_every_format():
+    numbers = np.array([0.1, 5, -0.0, np.nan, 1e300])
+    one = fingerprints({"a": numbers})
+    assert np.array_equal(one[:4], fingerprints({"a": numbers[:4].astype(np.float32)}))
+    assert fingerprints({"a": np.array([5])})[0] == one[1]
+    assert fingerprints({"a": np.array([0.0])})[0] == one[2]
+    assert len(set(one.tolist())) == 5
+    assert fingerprints({"b": numbers})[1] != one[1]
+
+
+def test_places_in_a_vector_and_names_of_columns_count():
+    x = np.array([[1.0, 2.0], [2.0, 1.0]])
+    assert len(set(fingerprints({"v": x}).tolist())) == 2
+    swapped = fingerprints({"a": x[:, 0], "b": x[:, 1]})
+    assert len(set(swapped.tolist())) == 2
+
+
+def test_few_rows_collide_among_many(rng):
+    assert len(np.unique(fingerprints({"x": rng.integers(0, 256, (20_000, 8)).astype(np.uint8)}))) == 20_000
+
+
+def test_folds_are_about_equal_and_change_with_the_seed(rng):
+    raw, labels = columns(rng, 5000), np.arange(5000) % 3
+    one = new_deal(raw, folds=5, fraction=0.1, seed=1)
+    fold = one.fold(raw, labels)
+    assert np.abs(np.bincount(fold, minlength=5) - 1000).max() < 120
+    assert 0.1 < np.mean(fold == replace(one, seed=2).fold(raw, labels)) < 0.3
+
+
+def test_copies_are_never_in_two_folds(rng):
+    raw = columns(rng, 400)
+    twice = some(raw, np.concatenate([np.arange(400), np.arange(100)]))
+    deal = new_deal(twice, folds=10, fraction=0.1, seed=0)
+    fold = deal.fold(twice, np.arange(500) % 2)
+    assert deal.together
+    assert np.array_equal(fold[400:], fold[:100])
+
+
+def test_rows_that_are_equal_since_they_say_little_are_dealt_one_by_one():
+    raw = {"colour": Codes((np.arange(600) % 3).astype(np.int32), WORDS)}
+    labels = np.random.default_rng(0).integers(0, 2, 600)
+    deal = new_deal(raw, folds=5, fraction=0.1, seed=0)
+    fold = deal.fold(raw, labels)
+    assert not deal.together
+    assert np.bincount(fold, minlength=5).min() > 80
+    grown = {"colour": Codes(np.concatenate([raw["colour"].codes, [0, 1, 2]]).astype(np.int32), WORDS)}
+    assert np.array_equal(deal.fold(grown, np.append(labels, [0, 1, 0]))[:600], fold)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.integers(2, 10), st.integers(0, 10**6))
+def test_no_class_of_two_rows_is_wholly_in_one_fold(labels, folds, seed):
+    raw, labels = {"a": np.arange(len(labels)) * 1.5}, np.array(labels)
+    fold = new_deal(raw, folds=folds, fraction=0.1, seed=seed).fold(raw, labels)
+    for label, rows in zip(*np.unique(labels, return_counts=True), strict=True):
+        own = set(fold[labels == label].tolist())
+        assert own == {-1} if rows == 1 else len(own) > 1 and -1 not in own
+
+
+def test_one_fold_holds_the_fraction_of_each_class_out_and_nearly_the_same_rows_when_there_are_more(rng):
+    raw, labels = columns(rng, 3000), np.arange(3000) % 3
+    deal = new_deal(raw, folds=1, fraction=0.2, seed=0)
+    fold = deal.fold(raw, labels)
+    assert np.bincount(labels[fold == 0]).tolist() == [200, 200, 200]
+    assert set(fold.tolist()) == {-1, 0}
+    before = deal.fold(some(raw, np.arange(2500)), labels[:2500]) == 0
+    now = fold[:2500] == 0
+    assert np.sum(now & ~before) < 0.1 * np.sum(now)
+
+
+def test_repetitions_count_equal_ones_before():
+    assert repetitions(np.array([7, 5, 7, 7, 5], np.uint64)).tolist() == [0, 0, 1, 2, 1]
+
+
+def test_a_rule_comes_back_from_its_dictionary(rng):
+    deal = new_deal(columns(rng, 20), folds=3, fraction=0.25, seed=9)
+    assert Deal.from_dict(deal.to_dict()) == deal
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"folds": 0},
+        {"folds": True},
+        {"fraction": 1.0},
+        {"seed": "0"},
+        {"columns": []},
+        {"columns": None},
+        {"columns": [["a"]]},
+        {"together": 1},
+        {"more": 1},
+    ],
+)
+def test_another_dictionary_is_refused(rng, wrong):
+    plain = new_deal(columns(rng, 20), folds=3, fraction=0.25, seed=9).to_dict()
+    with pytest.raises(ValueError, match="not a rule by which rows are held out"):
+        Deal.from_dict({**plain, **wrong})
+
+
+def test_columns_of_unequal_lengths_are_refused():
+    with pytest.raises(ValueError, match="all of one length"):
+        fingerprints({"a": np.zeros(3), "b": np.zeros(4)})
+    with pytest.raises(ValueError, match="at least one"):
+        fingerprints({})
