@@ -1,6 +1,6 @@
 """From raw columns to the matrix that the network sees, fitted on training rows only."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from core.columns import (
     from_dict,
     to_dict,
 )
-from core.spread import measure
+from core.survey import length, survey
 
 __all__ = [
     "CategoricalColumn",
@@ -31,6 +31,7 @@ __all__ = [
     "RawColumns",
     "VectorColumn",
     "fit",
+    "fit_parts",
     "from_dict",
     "to_dict",
     "transform",
@@ -49,11 +50,14 @@ def fit(columns: RawColumns, *, booleans: Collection[str] = (), max_categories: 
     one range get one scale for all elements. Without spread, scale is 1.
     Raises ValueError for no columns or rows, unequal lengths, infinities and other dtypes.
     """
-    if not _rows(columns):
-        raise ValueError("an encoding needs at least one row to be fitted on, got none")
-    return Encoding(
-        columns=tuple(_fit(name, raw, name in booleans, max_categories) for name, raw in columns.items())
-    )
+    return fit_parts([columns], booleans=booleans, max_categories=max_categories)
+
+
+def fit_parts(
+    parts: Iterable[RawColumns], *, booleans: Collection[str] = (), max_categories: int = 1000
+) -> Encoding:
+    """As `fit`, of rows that come in parts, of the same columns each, and are gone through twice."""
+    return Encoding(columns=survey(parts).columns(booleans, max_categories))
 
 
 def transform(encoding: Encoding, columns: RawColumns) -> Array:
@@ -63,7 +67,7 @@ def transform(encoding: Encoding, columns: RawColumns) -> Array:
     or size, or if lengths differ.
     """
     chosen = {column.name: _expect(column, columns) for column in encoding.columns}
-    encoded = np.zeros((_rows(chosen), encoding.width), np.float32)
+    encoded = np.zeros((length(chosen), encoding.width), np.float32)
     tables = {c.name: _table(c, chosen[c.name]) for c in encoding.columns if isinstance(c, CategoricalColumn)}
     for part in _pieces(*encoded.shape):
         for column, where in zip(encoding.columns, encoding.slices, strict=True):
@@ -97,28 +101,6 @@ def transform_matrix(encoding: Encoding, x: npt.ArrayLike) -> Array:
             encoded[part, encoding.places] = values
             encoded[part, encoding.places[encoding.indicated] + 1] = np.isnan(x[part, encoding.indicated])
     return encoded
-
-
-def _fit(name: str, raw: RawColumn, boolean: bool, max_categories: int) -> Column:
-    if isinstance(raw, Codes):
-        return CategoricalColumn(name=name, categories=_categories(raw, max_categories), boolean=boolean)
-    if raw.dtype.kind not in "fiub" or raw.ndim not in (1, 2):
-        raise ValueError(
-            f"column {name!r} must be (m,) or (m, d) real numbers or Codes, got {raw.dtype} {raw.shape}"
-        )
-    try:
-        spread, missing = measure(raw)
-    except ValueError as error:
-        raise ValueError(f"column {name!r}: {error}") from None
-    if raw.ndim == 2:
-        return VectorColumn(name=name, mean=spread.mean, scale=spread.scale)
-    return NumericColumn(name=name, mean=float(spread.mean), scale=float(spread.scale), indicator=missing)
-
-
-def _categories(raw: Codes, most: int) -> tuple[str, ...]:
-    counts = np.bincount(raw.codes[raw.codes >= 0], minlength=len(raw.vocabulary))
-    frequent = sorted(np.flatnonzero(counts), key=lambda code: (-counts[code], raw.vocabulary[code]))[:most]
-    return tuple(sorted(raw.vocabulary[code] for code in frequent))
 
 
 def _table(column: CategoricalColumn, raw: RawColumn) -> Array:
@@ -169,10 +151,3 @@ def _kind(column: Column) -> str:
     if isinstance(column, VectorColumn):
         return f"vectors of {column.width} numbers"
     return "numbers" if isinstance(column, NumericColumn) else "categories"
-
-
-def _rows(columns: RawColumns) -> int:
-    lengths = {len(raw.codes) if isinstance(raw, Codes) else len(raw) for raw in columns.values()}
-    if len(lengths) != 1:
-        raise ValueError(f"columns must be at least one and all of one length, got lengths {sorted(lengths)}")
-    return lengths.pop()

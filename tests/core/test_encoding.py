@@ -1,6 +1,7 @@
 """Raw columns become the matrix that the network sees: against scikit-learn's scalers and by property."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -121,6 +122,28 @@ def test_transform_matrix_equals_transform_by_name(rng, monkeypatch, holes):
         assert np.array_equal(encoding.transform(fitted, columns), expected)
         vector = encoding.fit({"v": x})
         assert np.array_equal(encoding.transform_matrix(vector, x), encoding.transform(vector, {"v": x}))
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [7, 8, 30], [0, 40]])
+def test_an_encoding_of_rows_in_parts_is_that_of_the_whole(cuts):
+    columns = mixed()
+    edges = [0, *cuts, 40]
+
+    def part(start, stop):
+        return {
+            name: Codes(raw.codes[start:stop], raw.vocabulary) if isinstance(raw, Codes) else raw[start:stop]
+            for name, raw in columns.items()
+        }
+
+    parts = [part(*pair) for pair in pairwise(edges)]
+    whole = encoding.fit(columns, booleans=["animal"], max_categories=2)
+    pieces = encoding.fit_parts(parts, booleans=["animal"], max_categories=2)
+    assert whole.columns[2] == pieces.columns[2]
+    for one, two in zip(whole.columns, pieces.columns, strict=True):
+        assert (one.name, one.width) == (two.name, two.width)
+        if one.name != "animal":
+            np.testing.assert_allclose(one.mean, two.mean, rtol=1e-13)
+            np.testing.assert_allclose(one.scale, two.scale, rtol=1e-13)
 
 
 def test_slices_tell_which_features_each_column_became():
