@@ -80,7 +80,10 @@ class ModelCache:
 
     def peek(self, ref: str) -> Model | None:
         """As `get`, but None where that would have to load: for callers that must not wait."""
-        return self.get(ref) if ref in self._held else None
+        held = self._held.get(ref)
+        if held is None:
+            return None
+        return held.model if self._clock() < held.fresh_until else self._look(ref, held)
 
     def preload(self, name: str, version: int) -> Model:
         """Loads and warms a version that no reference may mean yet; raises as `Repository.load`."""

@@ -19,5 +19,5 @@ def write(answer: Answer, accept: str | None) -> tuple[bytes, str]:
 
     `top_k` and explanations appear in JSON only. Raises `NotAcceptable` if no writer will do.
     """
-    kind = choose(accept, OFFERS)
+    kind = choose(accept, OFFERS) if accept else OFFERS[0]
     return WRITERS[kind](answer), kind

@@ -10,14 +10,17 @@ from app.http.wire.answer import Answer, Explanation, Label
 from core.arrays import Array
 from core.encoding import VectorColumn
 
+_NUMPY = orjson.OPT_SERIALIZE_NUMPY
+
 
 def write(answer: Answer) -> bytes:
     """The answer as JSON, its numbers the shortest that read back as the same float32."""
     kind = type(answer.classes[0]).__name__
     opening, labels = _wording(answer.model, answer.version, answer.classes, kind)
-    parts = [opening, b",".join([labels[place] for place in answer.winners])]
+    parts = [opening, b",".join(map(labels.__getitem__, answer.winners))]
     if answer.top_k is None:
-        parts += (b'],"probabilities":', _json(np.ascontiguousarray(answer.probabilities)))
+        probabilities = np.ascontiguousarray(answer.probabilities)
+        parts += (b'],"probabilities":', orjson.dumps(probabilities, option=_NUMPY))
     else:
         parts += (b'],"top":', _json(_top(answer, answer.top_k)))
     if answer.explanation is not None:
@@ -41,7 +44,7 @@ def _wording(
 
 
 def _json(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(value, option=_NUMPY)
 
 
 def _top(answer: Answer, most: int) -> list[list[dict[str, Any]]]:

@@ -45,8 +45,10 @@ def read(body: bytes, encoding: Encoding, *, max_rows: int, parser: Parser | Non
         raise wrong(
             f"expected 'instances' to be a list of rows, got {describe(instances)}", location="instances"
         )
-    check_rows(len(instances), max_rows)
-    return Request(_rows(instances, body, encoding), top_k, explain)
+    count = len(instances)
+    if count > max_rows:
+        check_rows(count, max_rows)
+    return Request(_rows(instances, count, body, encoding), top_k, explain)
 
 
 # the body
@@ -78,26 +80,17 @@ def _options(document: JSONObject | dict[str, object]) -> tuple[int | None, bool
 # the rows
 
 
-def _rows(instances: List, body: bytes, encoding: Encoding) -> Array | RawColumns:
-    count, inputs = len(instances), encoding.inputs
-    if inputs is None:
-        return cells.columns(_python(instances), encoding, Problems(PLACE))
-    matrix = _flat(instances, body, inputs)
-    if matrix is None:
-        return cells.matrix(_python(instances), count, encoding, Problems(PLACE))
-    return matrix
-
-
-def _flat(instances: List, body: bytes, inputs: int) -> Array | None:
-    """(m, inputs) float64 if the rows are lists of numbers and nothing else, all of that length; or None.
+def _rows(instances: List, count: int, body: bytes, encoding: Encoding) -> Array | RawColumns:
+    """(m, inputs) float64 if the rows are lists of numbers and nothing else, all of that length; else with care.
 
     A body with one opening bracket for each row and one for `instances` has no room for a list within a row.
     """
-    if not isinstance(instances, JSONArray):
-        return None
-    numbers = flat(instances, inputs)
-    if numbers is None or not has_brackets(body, len(instances) + 1):
-        return None
+    inputs = encoding.inputs
+    if inputs is None:
+        return cells.columns(_python(instances), encoding, Problems(PLACE))
+    numbers = flat(instances, inputs) if isinstance(instances, JSONArray) else None
+    if numbers is None or not has_brackets(body, count + 1):
+        return cells.matrix(_python(instances), count, encoding, Problems(PLACE))
     return numbers.reshape(-1, inputs)
 
 
