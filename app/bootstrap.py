@@ -7,11 +7,13 @@ from pathlib import Path
 from app.datasets.limits import Limits
 from app.datasets.store import DatasetStore
 from app.http.cors import trusted
+from app.http.drift import Drifts
 from app.http.keys import Keys, read_keys
 from app.http.meters import Meters
 from app.http.services import Services
 from app.jobs import FeedbackStore, JobQueue, JobStore
 from app.repository.cache import ModelCache
+from app.repository.model import profile_in
 from app.repository.repository import Repository
 from app.serving.predictor import Predictor, warm
 from app.settings import Settings
@@ -30,6 +32,12 @@ def build(settings: Settings) -> Services:
     cache = ModelCache(
         place.repository, settings.model_cache_bytes, warm=warm, refresh_seconds=_REFRESH_SECONDS
     )
+    processes = settings.data / "metrics" / str(os.getppid())
+    drifts = Drifts(
+        processes / "drift",
+        profile_of=lambda name, version: profile_in(place.repository.card(name, version)),
+        most_columns=settings.max_drift_columns,
+    )
     return Services(
         settings=settings,
         jobs=JobStore(settings.database),
@@ -39,7 +47,8 @@ def build(settings: Settings) -> Services:
         cache=cache,
         predictor=Predictor(cache, max_explain_rows=settings.max_explain_rows),
         keys=build_keys(settings),
-        meters=Meters(settings.data / "metrics" / str(os.getppid())),
+        meters=Meters(processes, sampler_of=drifts.sampler),
+        drifts=drifts,
         trainer=_watch(settings) if settings.trainer else None,
     )
 

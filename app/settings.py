@@ -78,6 +78,12 @@ class Settings(BaseSettings):
     max_feedback_request_rows: int = Field(10_000, ge=1, description="most rows in one request of feedback")
     max_feedback_bytes: int = Field(1024 * MIB, ge=1, description="feedback kept for a model, as JSON")
     max_feedback_rows: int = Field(1_000_000, ge=1, description="rows of feedback kept for a model")
+    drift_threshold: float = Field(
+        0.25, gt=0, description="population stability index from which a column counts as drifted"
+    )
+    max_drift_columns: int = Field(
+        20, ge=0, description="columns of a version, the farthest, whose drift is told"
+    )
     max_columns: int = Field(100_000, ge=1, description="most columns of a dataset")
     max_classes: int = Field(10_000, ge=2, description="most classes of a dataset")
     max_categories: int = Field(1_000, ge=1, description="categories of a column with a place of their own")

@@ -23,6 +23,7 @@ from app.repository.cache import ModelCache
 from app.repository.model import Model
 from app.repository.repository import Repository
 from app.serving.predictor import Predictor, predict
+from app.serving.sampler import Sampler
 from app.settings import Settings
 from core import encoding, network
 
@@ -90,7 +91,11 @@ def prepare(folder: Path, width: int) -> tuple[Inference, Model]:
     repository.set_alias(model.name, "production", 1)
     predictor = Predictor(ModelCache(repository, 1 << 30))
     settings = Settings(models=folder, data=folder / "data")
-    inference = Inference(predictor=predictor, settings=settings, meters=Meters(folder / "meters"))
+    inference = Inference(
+        predictor=predictor,
+        settings=settings,
+        meters=Meters(folder / "meters", sampler_of=lambda model: Sampler(model.profile)),
+    )
     return inference, predictor.model(model.name)
 
 

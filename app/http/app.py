@@ -167,4 +167,5 @@ async def _share(services: Services) -> None:
     """Show this process's numbers to the others, every second."""
     while True:
         await anyio.to_thread.run_sync(services.meters.write)
+        await anyio.to_thread.run_sync(services.drifts.write)
         await asyncio.sleep(1.0)

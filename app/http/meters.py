@@ -8,13 +8,16 @@ ended. `prometheus_client` writes the page.
 import json
 import os
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
+from app.repository.model import Model
+from app.serving.predictor import Rows
+from app.serving.sampler import Sampler
 from app.storage.folder import make_folder, write_atomic
 
 SECONDS = (
@@ -69,28 +72,33 @@ class Served(NamedTuple):
 
 
 class Tally:
-    """Good predictions by one version: how many, of how many rows, and where their time went."""
+    """Good predictions by one version: how many, of how many rows, where their time went; their rows are sampled."""
 
-    __slots__ = ("compute", "decode", "encode", "requests", "rows")
+    __slots__ = ("_sampler", "compute", "decode", "encode", "requests", "rows")
 
-    def __init__(self) -> None:
+    def __init__(self, sampler: Sampler) -> None:
         self.requests = self.rows = 0
         self.decode, self.compute, self.encode = Durations(), Durations(), Durations()
+        self._sampler = sampler
 
-    def add(self, rows: int, began: float, decoded: float, computed: float, encoded: float) -> None:
-        """Count one prediction by the clock's readings between its parts."""
+    def add(
+        self, rows: Rows, count: int, began: float, decoded: float, computed: float, encoded: float
+    ) -> None:
+        """Count one prediction of `count` rows by the clock's readings between its parts."""
         self.requests += 1
-        self.rows += rows
+        self.rows += count
         self.decode.add(decoded - began)
         self.compute.add(computed - decoded)
         self.encode.add(encoded - computed)
+        if encoded >= self._sampler.due:
+            self._sampler.take(rows, count, encoded)
 
 
 class Meters:
-    """The numbers of this process, and below `folder` those of its siblings."""
+    """The numbers of this process, and below `folder` those of its siblings. Rows go to the samplers of models."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, sampler_of: Callable[[Model], Sampler]) -> None:
+        self._folder, self._sampler_of = folder, sampler_of
         self._routes: dict[Route, Durations] = {}
         self._served: dict[Served, Tally] = {}
 
@@ -101,11 +109,12 @@ class Meters:
             durations = self._routes[Route(method, route, status)] = Durations()
         durations.add(seconds)
 
-    def tally(self, protocol: str, model: str, version: int) -> Tally:
+    def tally(self, protocol: str, model: Model) -> Tally:
         """Where to count the predictions of one version."""
-        found = self._served.get((protocol, model, version))  # type: ignore[call-overload]
+        found = self._served.get((protocol, model.name, model.version))  # type: ignore[call-overload]
         if found is None:
-            found = self._served[Served(protocol, model, version)] = Tally()
+            found = Tally(self._sampler_of(model))
+            self._served[Served(protocol, model.name, model.version)] = found
         return found  # type: ignore[no-any-return]
 
     def write(self) -> None:

@@ -39,6 +39,6 @@ def predict(
         explanation = Explanation(model.encoding, desk.predictor.explain(model, asked.rows, prediction))
     computed = perf_counter()
     written = write(Answer(*prediction, asked.top_k, explanation), accept)
-    tally = desk.meters.tally("native", model.name, model.version)
-    tally.add(len(prediction.probabilities), began, decoded, computed, perf_counter())
+    tally = desk.meters.tally("native", model)
+    tally.add(asked.rows, len(prediction.probabilities), began, decoded, computed, perf_counter())
     return written

@@ -7,6 +7,7 @@ from itertools import chain, repeat
 
 from app.datasets.store import DatasetStore
 from app.errors import StorageFailed
+from app.http.drift import Drifts
 from app.http.keys import Keys
 from app.http.meters import Meters
 from app.jobs import FeedbackStore, JobStore
@@ -34,6 +35,7 @@ class Services:
     predictor: Predictor
     keys: Keys
     meters: Meters
+    drifts: Drifts
     trainer: TrainerWatch | None
     stopping: threading.Event = field(default_factory=threading.Event)
 

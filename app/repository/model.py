@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from core import profile as profiles
 from core.encoding import Encoding, VectorColumn
 from core.inference import Folded, fold
 from core.network import Params, sizes
+from core.profile import Profile
 
 Class = str | int | bool
 
@@ -34,6 +36,11 @@ class Model:
         """The network for raw rows, where there is one: what most predictions are made with."""
         return fold(self.parameters, self.encoding)
 
+    @cached_property
+    def profile(self) -> Profile | None:
+        """The distribution of the training rows, if the card tells it."""
+        return profile_in(self.card)
+
     @property
     def nbytes(self) -> int:
         """Memory that the model holds: weights exactly, the rest by a fair estimate."""
@@ -42,6 +49,14 @@ class Model:
             weights += self.folded.params[0].weight.nbytes
         vectors = [column for column in self.encoding.columns if isinstance(column, VectorColumn)]
         return weights + sum(v.mean.nbytes + v.scale.nbytes for v in vectors) + _estimate(self.card)
+
+
+def profile_in(card: Mapping[str, Any]) -> Profile | None:
+    """The profile on a card; None if there is none that can be read: cards of earlier releases have none."""
+    try:
+        return profiles.from_dict(card.get("profile"))
+    except ValueError:
+        return None
 
 
 def class_places(classes: Sequence[Class], wanted: Iterable[Class]) -> list[int | None]:

@@ -126,6 +126,7 @@ def top_k(prediction: Prediction, k: int) -> Top:
 
 def warm(model: Model) -> None:
     """Predicts the average training row, so that BLAS and buffers are ready; `ModelBroken` if that fails."""
+    model.profile  # noqa: B018 - read off the card once, and not while somebody waits for an answer
     try:
         _probabilities(model, np.zeros((1, model.encoding.width), np.float32))
     except Invalid as error:

@@ -12,6 +12,8 @@ from app.repository.model import Model
 from app.training.checkpoints import Finished
 from app.training.material import Material
 from app.training.outcome import Outcome
+from app.training.profiling import profile_of
+from core import profile as profiles
 from core.arrays import Array
 from core.conclusion import Conclusion
 from core.losses import log_softmax
@@ -41,6 +43,7 @@ def compose(
         "candidates": [
             _candidate(name, outcome.finished[name], outcome.conclusions[name]) for name in outcome.finished
         ],
+        "profile": profiles.to_dict(profile_of(material.columns)),
         "metadata": job.metadata,
         "created_at": created_at,
         "lineage": {

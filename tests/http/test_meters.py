@@ -1,11 +1,14 @@
 """What Prometheus reads is what happened, in all processes together."""
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.http.meters import SECONDS, Meters
+from app.serving.sampler import Sampler
 
 
 def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -53,13 +56,13 @@ def test_jobs_are_counted_by_state(site, client):
 
 
 def test_processes_are_added_up_and_a_dead_ones_numbers_stay(tmp_path, monkeypatch):
-    sums = []
+    sums, iris = [], SimpleNamespace(name="iris", version=1)
     for process in (1, 2, 3):
         monkeypatch.setattr(os, "getpid", lambda process=process: process)
-        meters = Meters(tmp_path)
+        meters = Meters(tmp_path, sampler_of=lambda _: Sampler(None))
         meters.request("GET", "/x", 200, 0.003)
         meters.request("GET", "/x", 200, 99.0)
-        meters.tally("native", "iris", 1).add(7, 0.0, 0.1, 0.3, 0.6)
+        meters.tally("native", iris).add(np.empty((7, 4)), 7, 0.0, 0.1, 0.3, 0.6)
         meters.write()
         families = {family.name: family for family in meters.collect()}
         sums.append(families["neurona_http_requests"].samples[0].value)
@@ -70,9 +73,18 @@ def test_processes_are_added_up_and_a_dead_ones_numbers_stay(tmp_path, monkeypat
     assert (buckets["0.0025"], buckets["0.005"], buckets[str(SECONDS[-1])], buckets["+Inf"]) == (0, 3, 3, 6)
 
 
+def test_every_metric_is_in_the_documentation(site, client):
+    site.train()
+    client.post("/v1/models/iris/predict", json={"instances": [[1, 2, 3, 4]]})
+    written = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text()
+    families = {family.name for family in text_string_to_metric_families(client.get("/metrics").text)}
+    assert {"neurona_drift", "neurona_jobs"} <= families
+    assert sorted(name for name in families if f"`{name}" not in written) == []
+
+
 def test_a_folder_that_cannot_be_written_costs_nothing_else(tmp_path):
     (tmp_path / "file").write_text("")
-    meters = Meters(tmp_path / "file" / "below")
+    meters = Meters(tmp_path / "file" / "below", sampler_of=lambda _: Sampler(None))
     meters.request("GET", "/x", 200, 0.1)
     meters.write()
     assert SimpleNamespace(found=list(meters.collect())).found

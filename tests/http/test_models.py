@@ -14,6 +14,7 @@ def test_a_trained_model_is_listed_with_versions_and_aliases(site, client):
         "versions": [1],
         "aliases": {"production": 1},
         "feedback": None,
+        "drift": None,
         "warnings": [],
     }
 

@@ -72,7 +72,7 @@ class Inference:
         reply = write(ask, chosen, prediction, accept_encoding=headers.get("accept-encoding", ""))
         count, timing = len(prediction.probabilities), Timing(began, decoded, computed, self.clock())
         self.statistics.succeed((model.name, model.version), count, timing)
-        self.meters.tally("oip", model.name, model.version).add(count, *timing)
+        self.meters.tally("oip", model).add(asked.rows, count, *timing)
         return reply
 
 

@@ -26,10 +26,29 @@ class ModelAnswer(BaseModel):
     aliases: dict[str, int]
 
 
+class DriftedColumn(BaseModel):
+    """A column, and how far the rows asked about are from those trained on."""
+
+    column: str
+    index: float = Field(description="population stability index: 0 if alike")
+
+
+class DriftAnswer(BaseModel):
+    """How far the rows asked about are from those trained on: the columns that are farthest, those first."""
+
+    version: int
+    rows: int = Field(description="by which it is seen, the latest counting most")
+    columns: list[DriftedColumn]
+
+
 class ModelDetails(ModelAnswer):
     """A model, and how its production version fares."""
 
     feedback: FeedbackOnVersion | None = Field(None, description="what feedback says about production")
+    drift: DriftAnswer | None = Field(
+        None,
+        description="of production; null while too few rows were asked about, or its card has no profile",
+    )
     warnings: list[str] = []
 
 
@@ -199,14 +218,30 @@ def rollback(rooms: Rooms, name: Name) -> AliasAnswer:
 
 def _details(rooms: Services, found: ModelAnswer) -> ModelDetails:
     """What is known of production beside its card; a database that is away costs only that."""
-    production, feedback, warnings = found.aliases.get("production"), None, []
+    production = found.aliases.get("production")
+    feedback, drift, warnings = None, None, list[str]()
     try:
         for standing in rooms.feedback.standings(found.name):
             if standing.version == production:
                 feedback = on_version(standing)
     except StorageFailed as error:
         warnings.append(f"What feedback says is not known now. {error}")
-    return ModelDetails(**dict(found), feedback=feedback, warnings=warnings)
+    seen = None if production is None else rooms.drifts.of(found.name, production)
+    if production is not None and seen is not None:
+        columns = [DriftedColumn(column=name, index=index) for name, index in seen.columns]
+        drift = DriftAnswer(version=production, rows=seen.rows, columns=columns)
+        warnings += _drifted(columns, rooms.settings.drift_threshold)
+    return ModelDetails(**dict(found), feedback=feedback, drift=drift, warnings=warnings)
+
+
+def _drifted(columns: list[DriftedColumn], threshold: float) -> list[str]:
+    """A sentence for each column that is at the threshold or beyond."""
+    return [
+        f"The rows asked about are unlike those trained on in column {each.column!r}: "
+        f"population stability index {each.index:.2f}, from {threshold:g} on it is told (drift_threshold)."
+        for each in columns
+        if each.index >= threshold
+    ]
 
 
 def _model(rooms: Services, name: str) -> ModelAnswer:

@@ -132,7 +132,19 @@ _ON_VERSION = {
     "since": "2026-02-01T09:00:00.000Z",
     "until": "2026-02-07T18:30:00.000Z",
 }
-MODEL_DETAILS: dict[str, Any] = {**MODEL, "feedback": _ON_VERSION, "warnings": []}
+MODEL_DETAILS: dict[str, Any] = {
+    **MODEL,
+    "feedback": _ON_VERSION,
+    "drift": {
+        "version": 2,
+        "rows": 18_231,
+        "columns": [{"column": "petal_width", "index": 0.31}, {"column": "sepal_width", "index": 0.02}],
+    },
+    "warnings": [
+        "The rows asked about are unlike those trained on in column 'petal_width': "
+        "population stability index 0.31, from 0.25 on it is told (drift_threshold)."
+    ],
+}
 FEEDBACK: dict[str, Any] = {
     "model": "iris",
     "version": 2,
@@ -162,6 +174,11 @@ CARD: dict[str, Any] = {
     "encoding": {
         "columns": [
             {"name": "sepal_length", "type": "numeric", "mean": 5.82, "scale": 0.81, "indicator": False}
+        ]
+    },
+    "profile": {
+        "traits": [
+            {"column": "sepal_length", "counts": [30, 30, 31, 29, 30, 0], "edges": [5.0, 5.6, 6.1, 6.5]}
         ]
     },
     "metadata": {},

@@ -63,6 +63,7 @@ def metrics(rooms: Rooms) -> Response:
     """Of all processes of this server."""
     registry = CollectorRegistry()
     registry.register(rooms.meters)
+    registry.register(rooms.drifts)
     registry.register(JobMetrics(rooms.jobs))
     registry.register(FeedbackMetrics(rooms.feedback))
     registry.register(CacheMetrics(rooms.cache))

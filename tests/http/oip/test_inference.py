@@ -231,7 +231,7 @@ def test_statistics_stay_small_and_their_totals_right():
 
 
 def test_predictions_are_counted_for_prometheus_too(inference, sent):
-    tally = inference.meters.tally("oip", "numeric", 1)
+    tally = inference.meters.tally("oip", inference.predictor.model("numeric"))
     before = tally.rows
     headers, body = sent().add("features", "FP32", (2, 3), bytes(24)).bytes()
     inference.infer(model="numeric", headers=headers, body=body)

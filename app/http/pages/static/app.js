@@ -179,8 +179,10 @@ async function open(name) {
     Classes: String(card.classes.length),
   };
   if (model.feedback) facts[`Accuracy on ${model.feedback.rows} rows of feedback`] = rounded(model.feedback.accuracy);
+  if (model.drift?.columns.length) facts[`Drift of ${model.drift.columns[0].column}, the farthest column`] = rounded(model.drift.columns[0].index, 2);
   const shown = Object.entries(facts).map(([term, value]) => element("div", {}, element("span", {}, term), element("strong", { class: "number" }, value)));
-  find("#card").replaceChildren(element("div", { class: "facts" }, ...shown));
+  const warnings = model.warnings.map((text) => element("p", { class: "warning" }, text));
+  find("#card").replaceChildren(element("div", { class: "facts" }, ...shown), ...warnings);
   find("#predict textarea").value = JSON.stringify([example(card)]);
   find("#answer").replaceChildren();
 }
