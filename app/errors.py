@@ -7,7 +7,7 @@ NeuronaError
 ├── Forbidden              a key whose role is too low
 ├── NotFound               ModelNotFound · VersionNotFound · AliasNotFound · DatasetNotFound · JobNotFound
 ├── Conflict               JobFinished · DatasetInUse · VersionInUse · KeyReused · FeedbackFull · NothingToRollBack
-│                          · Superseded
+│                          · NotVerifiable · Superseded
 ├── TooLarge               a limit was passed
 ├── UnsupportedType        a content type or encoding nobody here reads
 ├── NotAcceptable          an answer's type that nobody here writes
@@ -158,6 +158,12 @@ class NothingToRollBack(Conflict):
     """Model {name!r} has no earlier production version to go back to."""
 
     code = "nothing_to_roll_back"
+
+
+class NotVerifiable(Conflict):
+    """{ref} cannot be trained again to be verified: {reason}."""
+
+    code = "not_verifiable"
 
 
 class Superseded(Conflict):

@@ -51,10 +51,11 @@ PLACES = {
     "alembic": ("app.jobs.migrations",),
     "dask": ("app.training",),
     "distributed": ("app.training",),
+    "threadpoolctl": ("app.training",),
     "orjson": ("app",),
     "pydantic": ("app.settings", "app.jobs", "app.http"),
     "pydantic_settings": ("app.settings",),
-    "uvicorn": ("app.commands", "app.http.connections", "app.http.protocol"),
+    "uvicorn": ("app.commands", "app.http.protocol"),
     "httpx": ("app.commands", "app.training"),
 }
 # Law 1: arrays in, arrays out. Files, clocks, logs, processes and hidden randomness are not for core.

@@ -47,7 +47,10 @@ class ClassInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A stored dataset; `bytes` is the size of its Arrow file, `created_at` RFC 3339 in UTC."""
+    """A stored dataset; `bytes` and `sha256` are of its Arrow file, `created_at` is RFC 3339 in UTC.
+
+    sha256 is None if the dataset was stored before it was kept here.
+    """
 
     id: str
     name: str | None
@@ -58,6 +61,7 @@ class Dataset:
     classes: tuple[ClassInfo, ...]
     created_at: str
     warnings: tuple[str, ...] = ()
+    sha256: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The API's `Dataset`."""
@@ -87,6 +91,7 @@ class Facts(NamedTuple):
     name: str | None
     bytes: int
     created_at: str
+    sha256: str
 
 
 def describe(facts: Facts, layout: Layout, tally: Tally, warnings: list[str]) -> Dataset:

@@ -14,8 +14,9 @@ from app.http.routes.jobs import History
 from app.http.routes.models import Target
 from app.http.routes.training import Plan
 from app.http.training_body import TrainBody
+from app.http.verification import VerifyBody
 
-_BY_HAND: tuple[type[BaseModel], ...] = (TrainBody, ProblemAnswer, History, Plan, Target)
+_BY_HAND: tuple[type[BaseModel], ...] = (TrainBody, VerifyBody, ProblemAnswer, History, Plan, Target)
 _UNUSED = ("HTTPValidationError", "ValidationError")
 _HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-ID": {"description": "joins the answer to the log's lines", "schema": {"type": "string"}},

@@ -38,16 +38,36 @@ async def accept(
     """Carry out `POST …/train` or `…/retrain`: the job and whether it is new, or with `dry_run` only the plan."""
     check_name(model)
     said, dataset_id = await read(request, services)
-    key = request.headers.get("idempotency-key")
-    if key is not None and not 0 < len(key) <= 255:
-        raise Invalid(Problem(message="Idempotency-Key has 1 to 255 characters", location="header"))
+    key = idempotency_key(request)
     decided = await anyio.to_thread.run_sync(
         _decide, services, model, said, dataset_id, retrain, None if dry_run else key, dry_run
     )
     if not isinstance(decided, Planned):
-        told = {"request_id": request.scope["request_id"], "job_id": decided[0].id}
-        log.info("job %s: %s", decided[0].id, "accepted" if decided[1] else "asked for again", extra=told)
+        log_accepted(request, *decided)
     return decided
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The request's Idempotency-Key. Raises: Invalid."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= 255:
+        raise Invalid(Problem(message="Idempotency-Key has 1 to 255 characters", location="header"))
+    return key
+
+
+def log_accepted(request: Request, job: Job, created: bool) -> None:
+    """Join the request's lines in the log with the job's."""
+    told = {"request_id": request.scope["request_id"], "job_id": job.id}
+    log.info("job %s: %s", job.id, "accepted" if created else "asked for again", extra=told)
+
+
+def shape_of(services: Services, dataset: Dataset) -> plan.Shape:
+    """How large the data is, as far as its record tells."""
+    return plan.Shape(
+        rows=dataset.rows,
+        features=_features(dataset, services.settings.max_categories),
+        classes=len(dataset.classes),
+    )
 
 
 def _decide(
@@ -96,11 +116,7 @@ def _plan(
         algorithm, given = _like(source.card, said, given)
     checked = Hyperparameters.model_validate(given)
     plan.check(algorithm, checked, [each.label for each in dataset.classes])
-    shape = plan.Shape(
-        rows=dataset.rows,
-        features=_features(dataset, services.settings.max_categories),
-        classes=len(dataset.classes),
-    )
+    shape = shape_of(services, dataset)
     most = services.settings.max_parameters
     candidate = plan.CANDIDATES[algorithm][-1]
     if (count := plan.parameters(plan.sizes(algorithm, given, shape))) > most:
@@ -116,7 +132,7 @@ def _plan(
         promote=said.promote,
         metadata=said.metadata,
         max_runtime_seconds=said.max_runtime_seconds,
-        memory_bytes=_memory(services, algorithm, given, shape),
+        memory_bytes=memory_needed(services, algorithm, given, shape),
         webhook=said.webhook,
         feedback=use,
         warnings=list(dataset.warnings),
@@ -131,7 +147,9 @@ def _still_there(services: Services, new: NewJob) -> None:
         services.repository.card(*services.repository.resolve(new.warm_start))
 
 
-def _memory(services: Services, algorithm: Algorithm, given: Mapping[str, Any], shape: plan.Shape) -> int:
+def memory_needed(
+    services: Services, algorithm: Algorithm, given: Mapping[str, Any], shape: plan.Shape
+) -> int:
     """About what the job needs. Raises: Invalid, if the machine that trains has not so much in all."""
     needed = plan.memory_bytes(algorithm, given, shape)
     total = memory_total() if services.settings.dask_address is None else None

@@ -43,10 +43,10 @@ class Ending(NamedTuple):
         *,
         hyperparameters: dict[str, Any],
         metrics: dict[str, Any],
-        promoted: bool,
+        promoted: bool | None,
         warnings: Sequence[str],
     ) -> None:
-        """The job has made its version."""
+        """The job has made its version, or verified one."""
         job = read_job(self.connection, self.job_id)
         self._write(
             final("succeeded", self.now)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Algorithm = Literal["auto", "softmax_regression", "relu_network"]
 Promote = Literal["if_better", "always", "never"]
+Kind = Literal["train", "verify"]
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled")
 
@@ -121,6 +122,8 @@ class FeedbackUse(Record):
 class NewJob(Record):
     """What was asked for, once everything that can be said at once has been checked."""
 
+    kind: Kind = Field("train", description="verify: trains a version again and publishes nothing")
+    verifies: int | None = Field(None, exclude=True, description="the version that a verification is of")
     model: str
     dataset: str
     algorithm: Algorithm = "auto"
@@ -140,13 +143,14 @@ class _Named(Record):
     """What stands first in a job's JSON."""
 
     id: str
+    kind: Kind = Field("train", description="verify: trains a version again and publishes nothing")
     model: str
-    version: int = Field(description="the version that this job makes")
+    version: int = Field(description="the version that this job makes, or verifies")
     state: State
 
 
 class Job(NewJob, _Named):
-    """A training job, from its acceptance to its end and for ever after."""
+    """A job that trains, from its acceptance to its end and for ever after."""
 
     attempt: int = Field(0, exclude=True)
     webhook_tries: int = Field(0, exclude=True)

@@ -17,9 +17,10 @@ def read_job(connection: Connection, job_id: str) -> Job:
 
 
 def to_job(row: Row[Any]) -> Job:
-    return Job.model_validate(
-        {name: value for name, value in row._mapping.items() if name in Job.model_fields}
-    )
+    values = {name: value for name, value in row._mapping.items() if name in Job.model_fields}
+    if row.verifies is not None:
+        values["version"] = row.verifies
+    return Job.model_validate(values)
 
 
 def read_epochs(connection: Connection, job_id: str, after: int, limit: int | None) -> list[EpochRecord]:

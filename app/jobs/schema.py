@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from app.errors import StorageFailed
 from app.jobs.database import one_at_a_time, reading, writing
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 _UNVERSIONED: Final = "0001"  # release 0.1 kept no version in its database
 
 

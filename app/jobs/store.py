@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, and_, func, insert, or_, select, update
 
 from app.errors import Busy, DatasetInUse, Invalid, JobFinished, KeyReused, Problem, VersionInUse
 from app.jobs.database import connect, one_at_a_time, reading, writing
 from app.jobs.ending import final
 from app.jobs.feedback import forget
-from app.jobs.records import FINAL, EpochRecord, Job, NewJob, Progress, State
+from app.jobs.records import FINAL, EpochRecord, Job, Kind, NewJob, Progress, State
 from app.jobs.rows import last_sequence, read_epochs, read_job, to_job
 from app.jobs.schema import bring_up_to_date
 from app.jobs.tables import epochs, idempotency, jobs
@@ -47,6 +47,8 @@ class JobStore:
     ) -> tuple[Job, bool]:
         """Accept a job and reserve its version number, above `version_floor` and every number given before.
 
+        A verification reserves none.
+
         `check` looks once more whether all that the job needs is there, while nobody can delete it (`unneeded`).
         Returns: the job, and whether it is new; with `key`, a repeated request gets the job that the first made.
         Raises: KeyReused, if the key came before with another fingerprint; Busy, if `max_queued` jobs wait;
@@ -79,6 +81,7 @@ class JobStore:
         *,
         model: str | None = None,
         state: State | None = None,
+        kind: Kind | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> tuple[list[Job], str | None]:
@@ -91,6 +94,8 @@ class JobStore:
             query = query.where(jobs.c.model == model)
         if state is not None:
             query = query.where(jobs.c.state == state)
+        if kind is not None:
+            query = query.where(jobs.c.kind == kind)
         if cursor is not None:
             query = query.where(jobs.c.number < _cursor(cursor))
         with reading(self._engine) as connection:
@@ -153,7 +158,8 @@ class JobStore:
 
     @contextmanager
     def version_unneeded(self, name: str, versions: Sequence[int]) -> Iterator[None]:
-        """Within the block no job is accepted, and none that is unfinished starts from one of the versions.
+        """Within the block no job is accepted, and none that is unfinished starts from one of the versions, or is
+        about one.
 
         Raises: VersionInUse.
         """
@@ -202,6 +208,8 @@ class JobStore:
     def _insert(self, connection: Connection, new: NewJob, floor: int) -> Job:
         job_id = f"job_{secrets.token_hex(8)}"
         version = max(_last_version(connection, new.model), floor) + 1
+        if new.kind == "verify":
+            version = _least_version(connection, new.model) - 1
         values = {name: getattr(new, name) for name in NewJob.model_fields if name != "webhook"}
         values["feedback"] = new.feedback and new.feedback.model_dump()
         webhook = new.webhook and {"url": new.webhook.url, "secret": new.webhook.secret}
@@ -221,8 +229,14 @@ class JobStore:
 
 
 def _last_version(connection: Connection, model: str) -> int:
-    query = select(func.coalesce(func.max(jobs.c.version), 0)).where(jobs.c.model == model)
-    return int(connection.execute(query).scalar_one())
+    query = select(func.max(jobs.c.version)).where(jobs.c.model == model, jobs.c.version > 0)
+    return int(connection.execute(query).scalar_one() or 0)
+
+
+def _least_version(connection: Connection, model: str) -> int:
+    """The least number of a verification; 0 if there was none."""
+    query = select(func.min(jobs.c.version)).where(jobs.c.model == model, jobs.c.version < 0)
+    return int(connection.execute(query).scalar_one() or 0)
 
 
 def _needing(connection: Connection, condition: Any) -> str | None:
@@ -232,7 +246,9 @@ def _needing(connection: Connection, condition: Any) -> str | None:
 
 def _check_unneeded(connection: Connection, name: str, versions: Sequence[int]) -> None:
     for version in versions:
-        if (job := _needing(connection, jobs.c.warm_start == f"{name}@{version}")) is not None:
+        about = and_(jobs.c.model == name, jobs.c.verifies == version)
+        needing = or_(jobs.c.warm_start == f"{name}@{version}", about)
+        if (job := _needing(connection, needing)) is not None:
             raise VersionInUse(name=name, version=version, by=f"job {job}")
 
 

@@ -25,7 +25,10 @@ jobs = Table(
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("id", String(40), nullable=False, unique=True),
     Column("model", String(64), nullable=False),
+    # That the job makes. A verification makes none: it has a negative one, to keep the constraint below as it is.
     Column("version", Integer, nullable=False),
+    Column("kind", String(16), nullable=False, server_default="train"),
+    Column("verifies", Integer),
     Column("state", String(16), nullable=False),
     Column("attempt", Integer, nullable=False, default=0),
     Column("losses", Integer, nullable=False, default=0),

@@ -10,7 +10,9 @@ import numpy as np
 from app.errors import StorageFailed, Superseded, TrainingDiverged
 from app.jobs import Algorithm, Job, plan
 from app.jobs.times import timestamp, utc_now
-from app.training.card import compose
+from app.repository.model import Model
+from app.training import origin, verification
+from app.training.card import compose, made
 from app.training.checkpoints import Finished
 from app.training.failure import failure_of
 from app.training.journal import Effort, Journal, Paused
@@ -60,18 +62,32 @@ class Run:
 
     def run(self) -> str:
         """Do the whole job."""
-        source = self._source()
+        source, published = self._source(), self._published()
         material = prepare(
             self.place.datasets.open(self.job.dataset),
             self._given(),
-            max_categories=self.place.settings.max_categories,
+            max_categories=self._max_categories(published),
             deal=None if source is None else source.parts.deal,
         )
         names = plan.CANDIDATES[self.job.algorithm]
         journal = self._journal(names, material)
         for name in names[len(journal.finished) :]:
             self._train(name, material, source, journal)
-        return self._publish(material, dict(zip(names, journal.finished, strict=True)), journal)
+        finished = dict(zip(names, journal.finished, strict=True))
+        if published is not None:
+            return self._verify(published, material, finished, journal)
+        return self._publish(material, finished, journal)
+
+    def _published(self) -> Model | None:
+        """The version that a verification is about."""
+        if self.job.kind != "verify":
+            return None
+        return self.place.repository.load(self.job.model, self.job.version)
+
+    def _max_categories(self, published: Model | None) -> int:
+        """The limit in force, or for a verification the one that was when its version was made."""
+        now = self.place.settings.max_categories
+        return now if published is None else origin.max_categories(published.card, now)
 
     def _source(self) -> Source | None:
         """The version to go on from, where there is a warm start."""
@@ -153,6 +169,12 @@ class Run:
             outcome,
             material=material,
             promotion=jury.decide().promotion,
+            lineage=origin.lineage(
+                self.job,
+                dataset_sha256=self._known_digest() or self._digest(journal),
+                seed=outcome.hyperparameters["seed"],
+                max_categories=self.place.settings.max_categories,
+            ),
             created_at=timestamp(utc_now()),
         )
         with (
@@ -174,6 +196,34 @@ class Run:
             )
         self.place.checkpoints.discard(self.job.id)
         return "succeeded"
+
+    def _verify(
+        self, published: Model, material: Material, finished: dict[Algorithm, Finished], journal: Journal
+    ) -> str:
+        """Compare what was trained with the version in the repository; nothing of it is kept."""
+        outcome = conclude(finished, material, look=journal.look)
+        found = verification.verdict(
+            published,
+            made(self.job, outcome, material, card={}),
+            dataset_sha256=self._digest(journal),
+        )
+        with self.place.jobs.ending(self.job.id, self.attempt) as end:
+            end.succeed(
+                hyperparameters=dict(outcome.hyperparameters),
+                metrics=found,
+                promoted=None,
+                warnings=[*self.warnings, *verification.remarks(found)],
+            )
+        self.place.checkpoints.discard(self.job.id)
+        return "succeeded"
+
+    def _known_digest(self) -> str | None:
+        """The digest that the dataset's record has had since it was stored."""
+        return self.place.datasets.get(self.job.dataset).sha256
+
+    def _digest(self, journal: Journal) -> str:
+        """The digest of the dataset as it is now."""
+        return self.place.datasets.digest(self.job.dataset, look=journal.look)
 
 
 def _expected_epochs(spec: TrainingSpec) -> int:

@@ -1,11 +1,7 @@
 """A version's card: what it is, how good it is, and where it comes from."""
 
-import platform
 from collections.abc import Mapping
-from importlib.metadata import version as installed
 from typing import Any
-
-import numpy as np
 
 from app.jobs import Algorithm, Job
 from app.repository.model import Model
@@ -21,7 +17,13 @@ from core.metrics import Metrics, evaluate
 
 
 def compose(
-    job: Job, outcome: Outcome, *, material: Material, promotion: Mapping[str, Any], created_at: str
+    job: Job,
+    outcome: Outcome,
+    *,
+    material: Material,
+    promotion: Mapping[str, Any],
+    lineage: Mapping[str, Any],
+    created_at: str,
 ) -> tuple[Model, dict[str, Any]]:
     """The model that a job made with its card, and the headline metrics for the job's record."""
     labels, done = material.held.labels, outcome.conclusion
@@ -46,25 +48,23 @@ def compose(
         "profile": profiles.to_dict(profile_of(material.columns)),
         "metadata": job.metadata,
         "created_at": created_at,
-        "lineage": {
-            "dataset": job.dataset,
-            "feedback": job.feedback and job.feedback.model_dump(),
-            "job": job.id,
-            "parent": job.warm_start,
-            "seed": outcome.hyperparameters["seed"],
-            "software": _software(),
-        },
+        "lineage": dict(lineage),
     }
-    model = Model(
+    model = made(job, outcome, material, card)
+    return model, {**headline(judged), "validation_rows": len(labels)}
+
+
+def made(job: Job, outcome: Outcome, material: Material, card: Mapping[str, Any]) -> Model:
+    """What a job has trained, as the version of its model."""
+    return Model(
         name=job.model,
         version=job.version,
         parameters=outcome.parameters,
         encoding=material.encoding,
         classes=material.classes,
-        temperature=done.temperature,
+        temperature=outcome.conclusion.temperature,
         card=card,
     )
-    return model, {**headline(judged), "validation_rows": len(labels)}
 
 
 def _candidate(name: Algorithm, finished: Finished, done: Conclusion) -> dict[str, Any]:
@@ -96,12 +96,3 @@ def headline(metrics: Metrics) -> dict[str, float]:
     """The numbers that say how good a model is, without the tables."""
     names = ("accuracy", "log_loss", "macro_f1", "brier", "ece")
     return {name: getattr(metrics, name) for name in names}
-
-
-def _software() -> dict[str, str]:
-    return {
-        "neurona": installed("neurona"),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-    }

@@ -3,8 +3,10 @@
 import errno
 import gzip
 import hashlib
+import json
 import os
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -43,8 +45,8 @@ def test_another_label_column_or_type_is_another_dataset(store):
     assert len(ids) == 3
 
 
-def test_a_dataset_says_what_the_api_says(opened):
-    dataset = opened(ROWS, name="mine").dataset
+def test_a_dataset_says_what_the_api_says(store, root):
+    dataset, _ = store.ingest([ROWS], media_type=CSV, name="mine")
     described = dataset.to_dict()
     created = datetime.fromisoformat(described.pop("created_at"))
     assert abs(datetime.now(UTC) - created) < timedelta(minutes=1)
@@ -61,8 +63,31 @@ def test_a_dataset_says_what_the_api_says(opened):
         ],
         "classes": [{"label": "p", "rows": 2}, {"label": "q", "rows": 2}],
         "warnings": [],
+        "sha256": hashlib.sha256((root / dataset.id / "rows.arrow").read_bytes()).hexdigest(),
     }
     assert Dataset.from_json(dataset.to_json()) == dataset
+
+
+def test_the_digest_is_of_the_rows_as_they_are_now(store, root):
+    dataset, _ = store.ingest([ROWS], media_type=CSV)
+    looks = []
+    assert store.digest(dataset.id, look=lambda: looks.append(1)) == dataset.sha256
+    assert dataset.id == f"ds_{dataset.sha256[:16]}"
+    assert looks
+    with (root / dataset.id / "rows.arrow").open("ab") as file:
+        file.write(b"x")
+    assert store.digest(dataset.id) != dataset.sha256
+    with pytest.raises(DatasetNotFound):
+        store.digest("ds_0123456789abcdef")
+
+
+def test_a_record_of_before_the_digest_was_kept_is_read(store, root):
+    dataset, _ = store.ingest([ROWS], media_type=CSV)
+    path = root / dataset.id / "dataset.json"
+    record = json.loads(path.read_bytes())
+    del record["sha256"]
+    path.write_text(json.dumps(record))
+    assert store.get(dataset.id) == replace(dataset, sha256=None)
 
 
 def test_values_already_parsed_are_stored_like_a_body(store):

@@ -34,6 +34,21 @@ def test_digits_reach_97_in_a_hundred_with_no_hyperparameter_given(neurona, tmp_
     assert right / len(held_back) >= 0.97
 
 
+def test_a_version_is_verified_by_the_trainer_to_the_bit(neurona) -> None:
+    made = neurona.ended(
+        neurona.train(
+            "verified", neurona.iris, label="species", algorithm="relu_network", folds=1, max_epochs=20
+        )
+    )
+    assert made["state"] == "succeeded", made
+    answer = neurona.http.post("/v1/models/verified/verify")
+    assert answer.status_code == 202, answer.text
+    job = neurona.ended(answer.json())
+    assert (job["kind"], job["state"]) == ("verify", "succeeded"), job
+    assert (job["metrics"]["identical"], job["metrics"]["software"]) == (True, {})
+    assert neurona.http.get("/v1/models/verified").json()["versions"] == [1]
+
+
 def test_inline_rows_train_as_a_file_does(neurona) -> None:
     rows = [[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.1]] * 10
     labels = ["left", "left", "right", "right"] * 10

@@ -28,7 +28,7 @@ def test_every_error_has_a_code_and_a_sentence(kind):
 
 
 def test_codes_are_not_shared_by_unrelated_errors():
-    codes = [kind.code for kind in every_error()]
+    codes = [kind.code for kind in every_error() if "code" in vars(kind)]
     assert len(codes) == len(set(codes))
 
 

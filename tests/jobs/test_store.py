@@ -178,3 +178,29 @@ def test_no_job_is_accepted_while_what_it_needs_is_being_deleted(store, new_job)
     thread.join()
     assert [type(each) for each in accepted] == [DatasetNotFound]
     assert store.page() == ([], None)
+
+
+def test_a_verification_has_the_version_it_is_about_and_reserves_no_number(store, queue, new_job):
+    made, _ = store.submit(new_job())
+    checks = [store.submit(new_job(kind="verify", verifies=1), version_floor=5)[0] for _ in range(3)]
+    assert [(each.kind, each.version) for each in (made, *checks)] == [("train", 1)] + [("verify", 1)] * 3
+    assert store.last_version("iris") == 1
+    other, _ = store.submit(new_job(model="shipped", kind="verify", verifies=4))
+    assert (other.version, store.last_version("shipped")) == (4, 0)
+    assert store.submit(new_job())[0].version == 2
+    assert [queue.claim()[0].kind for _ in range(6)] == ["train", *["verify"] * 4, "train"]
+    assert {each.version for each in store.page(kind="verify", model="iris")[0]} == {1}
+    assert [each.id for each in store.page(kind="train")[0]][-1] == made.id
+
+
+def test_a_version_that_a_verification_is_about_is_needed_until_that_has_ended(store, new_job):
+    check, _ = store.submit(new_job(kind="verify", verifies=3, warm_start="iris@2"))
+    for version in (3, 2):
+        with pytest.raises(VersionInUse, match=check.id), store.version_unneeded("iris", [version]):
+            pass
+    for name, version in (("iris", 1), ("digits", 3)):
+        with store.version_unneeded(name, [version]):
+            pass
+    store.cancel(check.id)
+    with store.version_unneeded("iris", [2, 3]):
+        pass

@@ -81,6 +81,7 @@ class DatasetAnswer(BaseModel):
     classes: list[DatasetClass]
     created_at: str
     warnings: list[str]
+    sha256: str | None = Field(None, description="of the rows as stored; null: stored by an earlier release")
 
 
 def problem(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -17,7 +17,7 @@ from app.http.feeds import Feeds
 from app.http.routes.dependencies import Cursor, JobId, Limit, Rooms
 from app.http.routes.examples import CONFLICT, EVENTS, HISTORY, HISTORY_CSV, NOT_FOUND, answer, problem
 from app.http.routes.samples import CANCELLED, JOB, SUCCEEDED
-from app.jobs import EpochRecord, Job, State
+from app.jobs import EpochRecord, Job, Kind, State
 
 router = APIRouter(tags=["jobs"])
 
@@ -46,10 +46,11 @@ def list_jobs(
     rooms: Rooms,
     model: Annotated[str | None, Query(description="only jobs of this model")] = None,
     state: Annotated[State | None, Query(description="only jobs in this state")] = None,
+    kind: Annotated[Kind | None, Query(description="only jobs of this kind")] = None,
     limit: Limit = 50,
     cursor: Annotated[Cursor, Query(json_schema_extra={"pattern": "^[0-9]{1,18}$"})] = None,
 ) -> JobPage:
-    items, next_cursor = rooms.jobs.page(model=model, state=state, limit=limit, cursor=cursor)
+    items, next_cursor = rooms.jobs.page(model=model, state=state, kind=kind, limit=limit, cursor=cursor)
     return JobPage(items=items, next_cursor=next_cursor)
 
 

@@ -1,16 +1,18 @@
-"""Where versions come from: what changed between two of them, and how aliases moved."""
+"""Where versions come from: what changed between two, how aliases moved, and whether one can be made again."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from app.errors import Invalid, Problem
-from app.http import difference
+from app.http import difference, verification
 from app.http.difference import Difference
 from app.http.routes.dependencies import Cursor, Limit, Name, Ref, Rooms
-from app.http.routes.examples import NOT_FOUND, answer, problem
-from app.http.routes.samples import ALIAS_PAGE, DIFFERENCE
+from app.http.routes.examples import CONFLICT, NOT_FOUND, PROBLEMS, answer, problem
+from app.http.routes.samples import ALIAS_PAGE, DIFFERENCE, VERIFICATION, VERIFIED
+from app.http.routes.training import IDEMPOTENCY_KEY
+from app.jobs import Job
 
 router = APIRouter(tags=["models"])
 
@@ -88,6 +90,47 @@ def get_diff(
     """From the version in the path, `before`, to that of `with`, `after`."""
     cards = [rooms.repository.card(*rooms.repository.resolve(each)) for each in (ref, other)]
     return difference.compare(*cards)
+
+
+@router.post(
+    "/v1/models/{ref}/verify",
+    status_code=202,
+    response_model=Job,
+    summary="Train a version again and compare the bits",
+    responses={
+        202: answer("Accepted", VERIFICATION),
+        200: {"model": Job, **answer("The job that the same Idempotency-Key made before", VERIFIED)},
+        **PROBLEMS,
+        **NOT_FOUND,
+        **CONFLICT,
+        **problem(429),
+    },
+    openapi_extra={
+        "parameters": [IDEMPOTENCY_KEY],
+        "requestBody": {
+            "required": False,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/VerifyBody"},
+                    "example": {"max_runtime_seconds": 3600},
+                }
+            },
+        },
+    },
+)
+async def post_verify(request: Request, rooms: Rooms, ref: Ref) -> Response:
+    """A job of kind `verify`: it trains on the dataset that the card names, as the card says, and publishes nothing.
+
+    Its `metrics` then tell whether weights, encoding, classes and temperature are `identical`, what `differs`, both
+    hashes of the weights, their `largest_difference`, and what `software` is another than that of the card.
+    """
+    job, created = await verification.accept(request, rooms, ref)
+    return Response(
+        job.model_dump_json(),
+        202 if created else 200,
+        {"Location": f"/v1/jobs/{job.id}"},
+        "application/json",
+    )
 
 
 def _sequence(cursor: str) -> int:

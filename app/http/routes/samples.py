@@ -8,6 +8,7 @@ _COLUMNS = [
 ]
 _SPECIES = ["setosa", "versicolor", "virginica"]
 _CLASSES = [{"label": label, "rows": 50} for label in _SPECIES]
+_DATASET_SHA256 = "7711e08ff4e76d4c9a0c7f1b8f6e2d35c4b1a0998877665544332211ffeeddcc"
 _DATASET_ID, _JOB_ID = "ds_7711e08ff4e76d4c", "job_ee6c6c73c82dbe91"
 _HYPERPARAMETERS = {
     "hidden_layer_sizes": [128],
@@ -45,9 +46,11 @@ DATASET: dict[str, Any] = {
     "classes": _CLASSES,
     "created_at": "2026-01-31T12:44:07.997Z",
     "warnings": [],
+    "sha256": _DATASET_SHA256,
 }
 JOB: dict[str, Any] = {
     "id": _JOB_ID,
+    "kind": "train",
     "model": "iris",
     "version": 1,
     "state": "queued",
@@ -184,11 +187,22 @@ CARD: dict[str, Any] = {
     "metadata": {},
     "lineage": {
         "dataset": _DATASET_ID,
+        "dataset_sha256": _DATASET_SHA256,
         "feedback": None,
         "job": _JOB_ID,
         "parent": None,
         "seed": 0,
-        "software": {"neurona": "0.1.0", "numpy": "2.4.6", "python": "3.12.3", "machine": "x86_64"},
+        "max_categories": 1000,
+        "software": {
+            "neurona": "0.1.0",
+            "numpy": "2.4.6",
+            "python": "3.12.3",
+            "machine": "x86_64",
+            "blas": "openblas 0.3.31",
+            "blas_kernels": "SkylakeX",
+            "blas_threads": 1,
+            "simd": "X86_V2 X86_V3 X86_V4",
+        },
     },
 }
 ALIAS_PAGE: dict[str, Any] = {
@@ -261,6 +275,26 @@ DIFFERENCE: dict[str, Any] = {
         for label in _SPECIES
     ],
     "software": {"numpy": {"before": "2.4.5", "after": "2.4.6"}},
+}
+_SHA256 = "3c1c8a9b5f5f0d8e7a6b4c3d2e1f00112233445566778899aabbccddeeff0011"
+VERIFICATION: dict[str, Any] = {
+    **JOB,
+    "id": "job_91b7c4d05e6f2a38",
+    "kind": "verify",
+    "algorithm": "relu_network",
+    "promote": "never",
+}
+VERIFIED: dict[str, Any] = {
+    **VERIFICATION,
+    **{name: SUCCEEDED[name] for name in ("state", "started_at", "finished_at", "progress")},
+    "metrics": {
+        "identical": True,
+        "differs": [],
+        "weights_sha256": _SHA256,
+        "expected_sha256": _SHA256,
+        "largest_difference": 0.0,
+        "software": {},
+    },
 }
 INFO: dict[str, Any] = {
     "name": "neurona",

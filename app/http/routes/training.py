@@ -30,7 +30,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     **PROBLEMS,
     **problem(404, 409, 429),
 }
-_KEY = {
+IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
@@ -64,7 +64,7 @@ class Plan(BaseModel):
     response_model=Job,
     summary="Train a new version",
     responses=_ANSWERS,
-    openapi_extra={"requestBody": train_body("TrainBody"), "parameters": [_KEY, *QUERY]},
+    openapi_extra={"requestBody": train_body("TrainBody"), "parameters": [IDEMPOTENCY_KEY, *QUERY]},
 )
 async def train(request: Request, rooms: Rooms, name: Name, dry_run: _DryRun = False) -> Response:
     """Send data with the options in the URL, or a JSON body that names a stored dataset.
@@ -80,7 +80,7 @@ async def train(request: Request, rooms: Rooms, name: Name, dry_run: _DryRun = F
     response_model=Job,
     summary="Train again, from production",
     responses=_ANSWERS,
-    openapi_extra={"requestBody": train_body("TrainBody"), "parameters": [_KEY, *QUERY]},
+    openapi_extra={"requestBody": train_body("TrainBody"), "parameters": [IDEMPOTENCY_KEY, *QUERY]},
 )
 async def retrain(request: Request, rooms: Rooms, name: Name, dry_run: _DryRun = False) -> Response:
     """As `train`, with everything left out taken from the production version, and its weights to begin with.

@@ -57,7 +57,7 @@ function jobRow(job) {
   return element(
     "tr",
     { "data-job": job.id },
-    element("td", {}, `${job.model}@${job.version}`),
+    element("td", {}, `${job.kind === "verify" ? "verify " : ""}${job.model}@${job.version}`),
     element("td", { class: job.state }, job.state),
     element("td", {}, element("progress", { max: 1, value: job.progress.fraction })),
     element("td", { class: "number" }, rounded(job.metrics?.accuracy)),
@@ -117,7 +117,9 @@ async function* decoded(body) {
 function describeJob(job) {
   find("#job-title").textContent = `Job ${job.id}`;
   const promoted = job.promoted ? ", now in production" : job.promoted === false ? ", not promoted" : "";
-  const result = job.error ? job.error.message : [`${job.state}${promoted}`, ...job.warnings].join("; ");
+  const verdict = job.metrics?.identical ? ", identical" : `, other ${job.metrics?.differs?.join(", ")}`;
+  const end = job.kind === "verify" && job.metrics ? verdict : promoted;
+  const result = job.error ? job.error.message : [`${job.state}${end}`, ...job.warnings].join("; ");
   find("#job-text").textContent = `${job.model}@${job.version}: ${result}`;
 }
 
@@ -178,8 +180,8 @@ async function open(name) {
     ECE: rounded(card.metrics?.ece),
     Classes: String(card.classes.length),
   };
-  if (model.feedback) facts[`Accuracy on feedback (rows: ${model.feedback.rows})`] = rounded(model.feedback.accuracy);
-  if (model.drift?.columns.length) facts[`Drift (farthest: ${model.drift.columns[0].column})`] = rounded(model.drift.columns[0].index, 2);
+  if (model.feedback) facts[`Accuracy on ${model.feedback.rows} rows of feedback`] = rounded(model.feedback.accuracy);
+  if (model.drift?.columns.length) facts[`Drift of ${model.drift.columns[0].column}, the farthest column`] = rounded(model.drift.columns[0].index, 2);
   const shown = Object.entries(facts).map(([term, value]) => element("div", {}, element("span", {}, term), element("strong", { class: "number" }, value)));
   const warnings = model.warnings.map((text) => element("p", { class: "warning" }, text));
   find("#card").replaceChildren(element("div", { class: "facts" }, ...shown), ...warnings);

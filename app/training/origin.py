@@ -1,0 +1,80 @@
+"""Where a version comes from, for its card: data, request and parent, and what computed it, down to the last bits."""
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version as installed
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+from app.jobs import Job
+
+
+def lineage(job: Job, *, dataset_sha256: str, seed: int, max_categories: int) -> dict[str, Any]:
+    """All that a version comes from, and that it can be made from again; for its card.
+
+    dataset_sha256: of the rows as stored; max_categories: the limit in force, which decides about encodings.
+    """
+    return {
+        "dataset": job.dataset,
+        "dataset_sha256": dataset_sha256,
+        "feedback": job.feedback and job.feedback.model_dump(),
+        "job": job.id,
+        "parent": job.warm_start,
+        "seed": seed,
+        "max_categories": max_categories,
+        "software": software(),
+    }
+
+
+def of_card(card: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The lineage on a card, which may be a stranger's; empty if there is none."""
+    found = card.get("lineage")
+    return found if isinstance(found, Mapping) else {}
+
+
+def max_categories(card: Mapping[str, Any], default: int) -> int:
+    """The limit that was in force when a version was made, as far as its card tells."""
+    said = of_card(card).get("max_categories")
+    return said if type(said) is int and said > 0 else default
+
+
+def software() -> dict[str, Any]:
+    """Releases, the BLAS with its kernels and threads, and the instruction sets that NumPy found.
+
+    Two runs that agree in all of this give the same bits; where they do not, the bits may differ.
+    """
+    blas = _blas()
+    return {
+        "neurona": installed("neurona"),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "blas": f"{blas.get('internal_api', 'unknown')} {blas.get('version')}",
+        "blas_kernels": blas.get("architecture"),
+        "blas_threads": blas.get("num_threads"),
+        "simd": _instruction_sets(),
+    }
+
+
+def differences(then: object, now: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a card says of its software that is otherwise now; nothing of what it does not say."""
+    said = then if isinstance(then, dict) else {}
+    return {
+        name: {"then": said[name], "now": value}
+        for name, value in now.items()
+        if name in said and said[name] != value
+    }
+
+
+def _blas() -> dict[str, Any]:
+    """The library that NumPy multiplies with, among those that this process has loaded."""
+    found = [each for each in threadpool_info() if each["user_api"] == "blas"]
+    ours = [each for each in found if "numpy" in each["filepath"]]
+    return dict((ours or found or [{}])[0])
+
+
+def _instruction_sets() -> str:
+    sets = np.show_config(mode="dicts")["SIMD Extensions"]
+    return " ".join([*sets.get("baseline", []), *sets.get("found", [])])
