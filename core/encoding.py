@@ -111,13 +111,17 @@ def _table(column: CategoricalColumn, raw: RawColumn) -> Array:
 
 
 def _standardise(values: Array, mean: Any, scale: Any) -> Array:
-    """(values − mean)/scale in float64, in [−FAR, FAR], 0 where missing; then cast to float32."""
+    """(values − mean)/scale in float64, in [−FAR, FAR], 0 where missing; then cast to float32.
+
+    A NaN may be a signalling one, which processors call invalid in any operation.
+    """
     try:
-        with np.errstate(over="raise", under="ignore"):
+        with np.errstate(over="raise", under="ignore", invalid="ignore"):
             out: Array = np.subtract(values, mean, dtype=np.float64)
     except FloatingPointError:  # a difference beyond the largest number: halves have none
-        out, scale = values * 0.5 - np.multiply(mean, 0.5), np.multiply(scale, 0.5)
-    with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(under="ignore", invalid="ignore"):
+            out, scale = values * 0.5 - np.multiply(mean, 0.5), np.multiply(scale, 0.5)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         out /= scale
         np.maximum(out, -FAR, out=out)
         np.minimum(out, FAR, out=out)

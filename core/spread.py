@@ -55,7 +55,7 @@ class Gauge:
         Parts are joined as by Chan, Golub & LeVeque 1983: their means may lie far apart.
         """
         unit, middle = self._unit, self._middle
-        with np.errstate(under="ignore"):
+        with np.errstate(under="ignore", invalid="ignore"):  # a signalling NaN is invalid in any operation
             for piece in _pieces(columns):
                 values = np.divide(piece, unit, out=piece)
                 values -= middle
@@ -119,6 +119,7 @@ def _pieces(columns: Sequence[Array]) -> Iterator[Array]:
     step = max(1, CHUNK // max(1, int(edges[-1])))
     for start in range(0, len(flat[0]), step):
         values = np.empty((min(step, len(flat[0]) - start), edges[-1]))
-        for column, left, right in zip(flat, edges[:-1], edges[1:], strict=True):
-            values[:, left:right] = column[start : start + step]
+        with np.errstate(invalid="ignore"):
+            for column, left, right in zip(flat, edges[:-1], edges[1:], strict=True):
+                values[:, left:right] = column[start : start + step]
         yield values

@@ -232,3 +232,26 @@ def test_columns_of_another_kind_than_those_fitted_are_refused_by_name(change, s
     columns = {name: raw for name, raw in (mixed() | change).items() if raw is not None}
     with pytest.raises(ValueError, match=says):
         encoding.transform(fitted, columns)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits"),
+    [
+        (np.float16, np.uint16(0x7D00)),
+        (np.float32, np.uint32(0x7FA00000)),
+        (np.float64, np.uint64(0x7FF4 << 48)),
+    ],
+)
+@pytest.mark.parametrize("large", [1.0, np.finfo(np.float64).max])
+def test_a_signalling_nan_is_missing_like_any_other(dtype, bits, large):
+    fitted = encoding.fit({"x": np.random.default_rng(0).normal(size=(50, 4)) * 1e300})
+    x = np.ones((2, 4), dtype)
+    x[0, 0] = large if dtype is np.float64 else 1
+    x[0, 2] = -x[0, 0]
+    quiet = x.copy()
+    x.view(bits.dtype)[0, 1], quiet[0, 1] = bits, np.nan
+    assert np.array_equal(encoding.transform_matrix(fitted, x), encoding.transform_matrix(fitted, quiet))
+    assert np.array_equal(encoding.transform(fitted, {"x": x}), encoding.transform(fitted, {"x": quiet}))
+    more = np.repeat(x, 20, axis=0), np.repeat(quiet, 20, axis=0)
+    signalling, other = (encoding.to_dict(encoding.fit({"x": table})) for table in more)
+    assert signalling == other
