@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-MIB = 1024 * 1024
+KIB = 1024
+MIB = 1024 * KIB
 
 
 class Settings(BaseSettings):
@@ -30,6 +31,12 @@ class Settings(BaseSettings):
     cors_origins: str | None = Field(
         None, description="web origins, with commas, whose pages may call from a browser; default: none"
     )
+    ssl_certfile: Path | None = Field(None, description="certificate chain (PEM); with it, HTTPS is spoken")
+    ssl_keyfile: Path | None = Field(None, description="its private key (PEM); default: in the same file")
+    ssl_keyfile_password: str | None = Field(None, repr=False, description="password of the private key")
+    ssl_ca_certs: Path | None = Field(
+        None, description="authorities (PEM); with them, a client must show a certificate of theirs"
+    )
     metrics_open: bool = Field(False, description="answer /metrics without a key")
     idle_seconds: float = Field(30.0, gt=0, description="longest pause within a body being sent")
     body_seconds: float = Field(60.0, gt=0, description="longest that a body kept in memory may take to come")
@@ -37,12 +44,33 @@ class Settings(BaseSettings):
         1024, ge=0, description="least bytes a second of an upload, once idle_seconds have passed"
     )
     max_uploads: int = Field(16, ge=1, description="uploads at once in a process; more get 429")
-    max_in_flight: int = Field(256, ge=1, description="predictions at once in a process; more get 429")
+    max_in_flight: int = Field(
+        256, ge=1, description="large predictions (bodies beyond 64 KiB) at once in a process"
+    )
+    max_waiting: int = Field(1024, ge=0, description="predictions that wait for a place; more get 429")
+    wait_seconds: float = Field(
+        5.0, gt=0, description="longest a prediction waits for a place; then it gets 429"
+    )
+    max_connections: int = Field(4096, ge=1, description="open connections of a process; more get 429")
+    keep_alive_seconds: float = Field(65.0, gt=0, description="longest rest of a connection between requests")
+    head_seconds: float = Field(30.0, gt=0, description="longest that a request's headers may take to come")
+    max_head_bytes: int = Field(64 * KIB, ge=1024, description="largest headers of a request")
+    min_download_rate: int = Field(
+        1024,
+        ge=0,
+        description="least bytes a second at which an answer is read, once idle_seconds have passed",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
     log_format: Literal["text", "json"] = Field("text", description="how a line of the log is written")
     access_log: bool = Field(False, description="log every request")
     opentelemetry: bool = Field(
         False, description="report requests to the collector that `OTEL_EXPORTER_OTLP_ENDPOINT` names"
+    )
+    start_seconds: float = Field(
+        30.0, ge=1, description="time that a process gets to be ready in a rolling restart, or to show life"
+    )
+    drain_seconds: float = Field(
+        1.0, ge=0, description="how long connections at rest are kept for a last request at shutdown"
     )
     shutdown_seconds: float = Field(8.0, gt=0, description="time that requests in flight get at shutdown")
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from core.arrays import Array
-from core.columns import Codes, RawColumn, RawColumns
+from core.columns import CategoricalColumn, Codes, Encoding, RawColumn, RawColumns, VectorColumn
 
 MOST_COLUMNS = 1000  # the first in the schema's order
 QUANTILES = 10
@@ -28,6 +28,7 @@ CHUNK = 1 << 20  # numbers of vectors looked at at a time, in float64
 
 _VECTOR = ("mean", "norm")
 _LARGEST = np.finfo(np.float32).max
+_WRITTEN = float(str(_LARGEST))  # as JSON has it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -148,6 +149,16 @@ def measure(columns: RawColumns) -> Profile:
     return Profile(traits=tuple(trait for name, raw in chosen for trait in _measure(name, raw)))
 
 
+def fits(profile: Profile, encoding: Encoding) -> bool:
+    """Whether these are the traits of the columns of an encoding, in its order."""
+    expected = [
+        (column.name, of, isinstance(column, CategoricalColumn))
+        for column in encoding.columns[:MOST_COLUMNS]
+        for of in (_VECTOR if isinstance(column, VectorColumn) else (None,))
+    ]
+    return expected == [(trait.column, trait.of, trait.categories is not None) for trait in profile.traits]
+
+
 def to_dict(profile: Profile) -> dict[str, Any]:
     """Plain JSON values, from which `from_dict` makes the same profile."""
     return {"traits": [_plain(trait) for trait in profile.traits]}
@@ -212,7 +223,10 @@ def _edges(x: Array) -> Array:
         return x[:0]
     quantiles = x[(np.arange(1, bins) * len(x) - 1) // bins]
     again = quantiles[1:][quantiles[1:] == quantiles[:-1]]
-    return np.unique(np.concatenate([quantiles, np.nextafter(again, np.float32(-np.inf))]))
+    with np.errstate(over="ignore", under="ignore"):
+        below = np.nextafter(again, np.float32(-np.inf))
+    edges: Array = np.unique(np.concatenate([quantiles, below[np.isfinite(below)]]))
+    return edges
 
 
 def _categorical(name: str, raw: Codes) -> Trait:
@@ -240,8 +254,8 @@ def _trait(value: object) -> Trait:
     words, of = value.get("categories"), value.get("of")
     if not counts or min(counts) < 0 or not 0 < sum(counts) < 2**53:
         raise ValueError("counts must be whole numbers from 0")
-    if not all(a < b for a, b in pairwise((-np.inf, *edges, np.inf))):
-        raise ValueError("edges must be ascending numbers")
+    if not all(a < b for a, b in pairwise(edges)) or not all(abs(edge) <= _WRITTEN for edge in edges):
+        raise ValueError("edges must be ascending numbers of float32")
     if words is not None and not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
         raise ValueError("categories must be strings")
     if len(counts) != len(edges if words is None else words) + 2 or of not in (None, *_VECTOR):

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -21,12 +22,15 @@ class LocalServer:
     """`neurona serve` on loopback: started, stopped and started again on the same port and folders.
 
     No setting of the caller's environment reaches it; `settings` are those that differ from the defaults. Another
-    `command` may name `{port}`.
+    `command` may name `{port}`. With `ssl_certfile`, a certificate for localhost, it speaks HTTPS; `verify` is what
+    httpx needs to trust it.
     """
 
     def __init__(self, folder: Path, *command: str, **settings: object) -> None:
         self.port = _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        certificate = settings.get("ssl_certfile")
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self.port}"
+        self.verify = ssl.create_default_context(cafile=str(certificate)) if certificate else True
         self.data, self.models, self.log = folder / "data", folder / "models", folder / "server.log"
         words = command or (sys.executable, "-m", "app", "serve")
         self.command = [word.format(port=self.port) for word in words]
@@ -71,7 +75,9 @@ class LocalServer:
 
     def _ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/v2/health/ready", trust_env=False, timeout=2).status_code == 200
+            return httpx.get(
+                f"{self.url}/v2/health/ready", trust_env=False, timeout=2, verify=self.verify
+            ).is_success
         except httpx.TransportError:
             return False
 

@@ -27,6 +27,8 @@ def shown(name: str, default: object) -> str:
         return str(default).lower()
     if name.endswith("_bytes") and isinstance(default, int):
         mebibytes = default / 2**20
+        if mebibytes < 1:
+            return f"{default / 2**10:g} KiB"
         return f"{mebibytes / 1024:g} GiB" if mebibytes >= 1024 else f"{mebibytes:g} MiB"
     return f"{default:,}" if isinstance(default, int) and default >= 10_000 else str(default)
 

@@ -55,7 +55,7 @@ PLACES = {
     "orjson": ("app",),
     "pydantic": ("app.settings", "app.jobs", "app.http"),
     "pydantic_settings": ("app.settings",),
-    "uvicorn": ("app.commands", "app.http.protocol"),
+    "uvicorn": ("app.commands", "app.http.connections", "app.http.protocol"),
     "httpx": ("app.commands", "app.training"),
 }
 # Law 1: arrays in, arrays out. Files, clocks, logs, processes and hidden randomness are not for core.

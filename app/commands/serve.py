@@ -1,9 +1,13 @@
 """`neurona serve`: the web side and, beside it, the trainer."""
 
 import argparse
+import asyncio
+import logging.config
 import os
+import resource
 import shutil
 import signal
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,12 @@ from app.http.keys import is_loopback, make_key
 from app.settings import Settings
 from app.telemetry import log_config
 
+log = logging.getLogger("neurona")
+
+_OTHER_FILES = (
+    256  # that a process may have open beside its connections: models, datasets, the database, the log
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options; each has a `NEURONA_*` variable of the same name, which it overrides."""
@@ -22,13 +32,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, help="processes that answer requests (1)")
     parser.add_argument("--data", type=Path, help="folder for datasets, checkpoints and the database (data)")
     parser.add_argument("--models", type=Path, help="folder of the model repository (models)")
+    parser.add_argument("--ssl-certfile", type=Path, help="certificate chain (PEM); with it, HTTPS is spoken")
+    parser.add_argument(
+        "--ssl-keyfile", type=Path, help="its private key (PEM), if it is not in the same file"
+    )
     parser.add_argument("--no-trainer", action="store_const", const=False, dest="trainer", help="answer only")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGTERM or SIGINT: then finish the requests in flight, checkpoint jobs, and return 0."""
+    """Serve until SIGTERM or SIGINT: then finish the requests in flight, checkpoint jobs, and return 0.
+
+    SIGHUP replaces the processes of `--workers 2` or more, one after the other.
+    """
     said = {name: value for name, value in vars(arguments).items() if name in Settings.model_fields}
     settings = Settings(**{name: value for name, value in said.items() if value is not None})
+    logging.config.dictConfig(log_config(settings))
+    settings = with_room(settings)
     os.environ.update(settings.environment())
     shutil.rmtree(settings.data / "metrics", ignore_errors=True)
     if not is_loopback(settings.host):
@@ -40,15 +59,54 @@ def run(arguments: argparse.Namespace) -> int:
         "workers": settings.workers,
         "log_config": log_config(settings),
         "timeout_graceful_shutdown": round(settings.shutdown_seconds),
+        "timeout_worker_healthcheck": round(settings.start_seconds),
         "access_log": False,  # the door writes it
         "server_header": False,
         "proxy_headers": False,  # nothing here asks for the client's address or scheme
+        **_tls(settings),
     }
-    # uvicorn ends by sending itself the signal that stopped it; by then everything is done, and that is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, _told_to_end)
     uvicorn.run("app.main:app", **options)
     return 0
+
+
+def _told_to_end(*_: object) -> None:
+    """End at once if nothing has been started yet; that is no failure.
+
+    Else uvicorn has its own handlers. It ends by sending itself the signal that stopped it: by then all is done.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise SystemExit(0) from None
+
+
+def with_room(settings: Settings) -> Settings:
+    """These settings, with as many connections as this process may have files open, up to what the system allows."""
+    needed = settings.max_connections * 9 // 8 + _OTHER_FILES  # some more are answered with 429
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < needed:
+        soft = needed if hard < 0 else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if not 0 <= soft < needed:
+        return settings
+    room = max(1, (soft - _OTHER_FILES) * 8 // 9)
+    log.warning("only %d files may be open (ulimit -n): max_connections is %d here", soft, room)
+    return settings.model_copy(update={"max_connections": room})
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    """What uvicorn is told of certificates; whoever names authorities wants every client to show one of theirs."""
+    if settings.ssl_certfile is None:
+        return {}
+    return {
+        "ssl_certfile": settings.ssl_certfile,
+        "ssl_keyfile": settings.ssl_keyfile,
+        "ssl_keyfile_password": settings.ssl_keyfile_password,
+        "ssl_ca_certs": settings.ssl_ca_certs,
+        "ssl_cert_reqs": ssl.CERT_NONE if settings.ssl_ca_certs is None else ssl.CERT_REQUIRED,
+    }
 
 
 def _show_key(settings: Settings) -> None:

@@ -73,6 +73,8 @@ class Application(FastAPI):
     """FastAPI behind the door: what the lane does not take comes to the framework."""
 
     front: ASGIApp
+    settings: Settings  # of whose limits app.http.connections takes its own
+    crowded: ASGIApp  # answers on a connection too many
     at_once: AtOnce | None  # asked by app.http.protocol, before a request becomes one of ASGI
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,6 +137,7 @@ def create_app(services: Services) -> Application:
         metrics_open=settings.metrics_open,
         traced=settings.opentelemetry,
     )
+    app.settings, app.crowded = settings, door.crowded
     app.at_once = None if settings.opentelemetry else door.at_once
     app.front = shared(door, origins(settings.cors_origins))
     errors.install(app)

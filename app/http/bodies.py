@@ -137,7 +137,7 @@ async def _rest(
     size, armed, latest = sum(map(len, parts)), -math.inf, now() + longest
     try:
         async with asyncio.timeout(None) as alarm:
-            while True:
+            while size <= limit:
                 if now() - armed > idle / 8:
                     armed = now()
                     alarm.reschedule(min(armed + idle * 9 / 8, latest))
@@ -145,10 +145,11 @@ async def _rest(
                 call, whole = None, _whole(message)
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
-                if whole is not None or size > limit:
-                    return b"".join(parts)
+                if whole is not None:
+                    break
     except TimeoutError as error:
         raise (_late(longest) if alarm.when() == latest else _idle(idle)) from error
+    return b"".join(parts)
 
 
 def _idle(seconds: float) -> TooSlow:

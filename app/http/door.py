@@ -11,7 +11,7 @@ from typing import TypeAlias
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import NeuronaError
+from app.errors import Busy, NeuronaError
 from app.http.errors import respond, unexpected
 from app.http.hardening import NOSNIFF, RawHeaders, hardened
 from app.http.keys import Keys, Role, role_needed
@@ -96,6 +96,20 @@ class Door:
             "POST", url.decode(), request_id.decode(), route=call.route, status=reply.status, began=began
         )
         return Answered(reply.status, _headers(reply, request_id), reply.body)
+
+    async def crowded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer on a connection too many: 429, and the connection closes."""
+        if scope["type"] != "http":
+            return
+
+        async def send_last(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        scope["request_id"] = self._id(dict(scope["headers"])).decode()
+        error = Busy(reason="too many connections are open already (max_connections)")
+        await self._refuse(scope, receive, send_last, error=error, began=perf_counter(), route="(crowded)")
 
     async def _through(
         self, scope: Scope, receive: Receive, send: Send, *, headers: dict[bytes, bytes], began: float

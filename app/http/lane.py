@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from app.errors import Busy
 from app.http.bodies import Patience, receive_body
 from app.http.native import Desk, predict
 from app.http.oip.inference import Inference
 from app.http.oip.reply import Reply
+from app.http.turns import Turns
 from app.repository.model import Model
 from app.settings import Settings
 
@@ -27,6 +27,7 @@ Headers: TypeAlias = Mapping[bytes, bytes]
 
 _MODELS, _PREDICT = "/v1/models/", "/predict"
 _TENSORS, _INFER = "/v2/models/", "/infer"
+_SMALL_BODY = 64 * 1024  # waits for its rest without a place: uvicorn has it in memory anyway
 _LARGE_BODY = 32 * 1024 * 1024  # a larger one is computed in a thread: the others need not wait for it
 
 
@@ -40,11 +41,14 @@ class Call(NamedTuple):
 
 
 class Lane:
-    """Answers predictions of both protocols, at most `max_in_flight` at once."""
+    """Answers predictions of both protocols; of those that must be waited for, `max_in_flight` at a time."""
 
     def __init__(self, desk: Desk, inference: Inference, settings: Settings) -> None:
         self._desk, self._inference, self._settings = desk, inference, settings
-        self._in_flight, self._patience = 0, Patience.of(settings)
+        self._patience = Patience.of(settings)
+        self.turns = Turns(
+            settings.max_in_flight, waiting=settings.max_waiting, seconds=settings.wait_seconds
+        )
 
     @staticmethod
     @lru_cache(maxsize=1024)  # the same few models are asked for at every request
@@ -72,36 +76,36 @@ class Lane:
 
         Raises as `predict`.
         """
-        if self._in_flight >= self._settings.max_in_flight or len(body) > self._settings.max_predict_bytes:
-            return None
-        if call.native and b"content-encoding" in headers:
+        if len(body) > self._settings.max_predict_bytes or (call.native and b"content-encoding" in headers):
             return None
         return self._now(call, headers, body)
 
     async def answer(self, call: Call, headers: Headers, receive: Receive) -> Reply:
         """The answer to a call.
 
-        Raises: Busy, if too many are in flight; else as `receive_body` and, in the native protocol, `predict`.
+        Raises: Busy, if too many wait already or its turn does not come, which small ones need none of; else as
+        `receive_body` and, in the native protocol, `predict`.
         """
-        if self._in_flight >= self._settings.max_in_flight:
-            raise Busy(reason=f"{self._in_flight} predictions are in flight already (max_in_flight)")
-        self._in_flight += 1
-        try:
-            encoding = (
-                _text(headers, b"content-encoding") if call.native else ""
-            )  # the other unpacks its parts
-            body = await receive_body(
-                receive,
-                encoding,
-                limit=self._settings.max_predict_bytes,
-                setting="max_predict_bytes",
-                patience=self._patience,
-            )
-            if (reply := self._now(call, headers, body)) is not None:
-                return reply
+        body = await self._body(call, headers, receive) if _small(headers) else None
+        if body is not None and (reply := self._now(call, headers, body)) is not None:
+            return reply
+        async with self.turns:
+            if body is None:
+                body = await self._body(call, headers, receive)
+                if (reply := self._now(call, headers, body)) is not None:
+                    return reply
             return await anyio.to_thread.run_sync(self._later, call, headers, body)
-        finally:
-            self._in_flight -= 1
+
+    async def _body(self, call: Call, headers: Headers, receive: Receive) -> bytes:
+        return await receive_body(
+            receive,
+            _text(headers, b"content-encoding")
+            if call.native
+            else "",  # the other protocol unpacks its parts
+            limit=self._settings.max_predict_bytes,
+            setting="max_predict_bytes",
+            patience=self._patience,
+        )
 
     async def respond(self, request: Request) -> Response:
         """The same, for the routes that describe these paths on the OpenAPI page."""
@@ -136,6 +140,11 @@ class Lane:
     def _infer(self, call: Call, headers: Headers, body: bytes) -> Reply:
         named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
         return self._inference.infer(model=call.model, version=call.version, headers=named, body=body)
+
+
+def _small(headers: Headers) -> bool:
+    length = headers.get(b"content-length", b"")
+    return length.isdigit() and int(length) <= _SMALL_BODY
 
 
 def _text(headers: Headers, name: bytes) -> str:

@@ -7,7 +7,9 @@ the socket and writing it; the rest goes on as uvicorn has it, and meets the lan
 
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from app.http.connections import Connection
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
@@ -29,7 +31,7 @@ class AtOnce(Protocol):
         """The answer to a POST, if it needs no waiting; None leaves it to the application. Never raises."""
 
 
-class LaneProtocol(HttpToolsProtocol):
+class LaneProtocol(Connection):
     """One connection. A request is held back until it is known whether all of it is here."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -37,11 +39,19 @@ class LaneProtocol(HttpToolsProtocol):
         self._at_once: AtOnce | None = getattr(self.app, "at_once", None)
         self._held: list[bytes] | None = None
 
+    def connection_made(self, transport: Any) -> None:
+        entered = self.app
+        super().connection_made(transport)
+        if self.app is not entered:
+            self._at_once = None
+
     def data_received(self, data: bytes) -> None:
         """Feed the parser; a request of which more is to come goes uvicorn's way."""
         super().data_received(data)
         if self._held is not None:
             self._let_go()
+        if self.timeout_keep_alive_task is None:  # it is not at rest
+            self.count_head(len(data))
 
     def on_message_begin(self) -> None:
         self._held = None
@@ -89,11 +99,13 @@ class LaneProtocol(HttpToolsProtocol):
         found = self._at_once(self.url, self.headers, b"".join(held), self.server)
         if found is None:
             return False
-        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        keep_alive = (
+            not self.leaving and self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        )
         parts = [STATUS_LINE[found.status]]
         for name, value in (*self.server_state.default_headers, *found.headers):
             parts += (name, b": ", value, b"\r\n")
-        parts += (b"\r\n" if keep_alive else b"connection: close\r\n\r\n", found.body)
+        parts += (b"\r\n" if keep_alive or self.leaving else b"connection: close\r\n\r\n", found.body)
         self.transport.write(b"".join(parts))
         if not keep_alive:
             self.transport.close()

@@ -1,6 +1,7 @@
 """From a request's body to a stored dataset, in bounded memory: raw, gzip or the file of a multipart form."""
 
 from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import contextmanager
 
 import anyio
 import anyio.from_thread
@@ -32,9 +33,6 @@ async def ingest(
     """
     media_type, options = content_type(request)
     encoding = content_encoding(request)
-    places: anyio.CapacityLimiter = request.app.state.uploads
-    if places.available_tokens < 1:
-        raise Busy(reason=f"{places.total_tokens} uploads are under way already (max_uploads)")
     chunks: AsyncIterator[bytes] = _body(Upload(request.receive, patience))
     if media_type == _FORM:
         part = FormFile(options.get(b"boundary", b""))
@@ -43,12 +41,35 @@ async def ingest(
         name = name or part.file_name
         encoding = encoding or ("gzip" if part.file_name.lower().endswith(".gz") else None)
     source = _pulled(chunks)
-    return await anyio.to_thread.run_sync(
-        lambda: datasets.ingest(
-            source, media_type=media_type, encoding=encoding, label=label, name=name, categorical=categorical
-        ),
-        limiter=places,  # its thread waits for the sender: it is none of those that the routes share
-    )
+    with _place(request.app.state.uploads):
+        return await anyio.to_thread.run_sync(
+            lambda: datasets.ingest(
+                source,
+                media_type=media_type,
+                encoding=encoding,
+                label=label,
+                name=name,
+                categorical=categorical,
+            ),
+            limiter=anyio.CapacityLimiter(
+                1
+            ),  # it waits for the sender: none of the threads that routes share
+        )
+
+
+@contextmanager
+def _place(places: anyio.CapacityLimiter) -> Iterator[None]:
+    """One of the places for uploads. Raises: Busy, if there is none."""
+    mine = object()
+    try:
+        places.acquire_on_behalf_of_nowait(mine)
+    except anyio.WouldBlock:
+        many = places.total_tokens
+        raise Busy(reason=f"{many} uploads are under way already (max_uploads)") from None
+    try:
+        yield
+    finally:
+        places.release_on_behalf_of(mine)
 
 
 def content_type(request: Request) -> tuple[str, dict[bytes, bytes]]:

@@ -38,8 +38,9 @@ class Model:
 
     @cached_property
     def profile(self) -> Profile | None:
-        """The distribution of the training rows, if the card tells it."""
-        return profile_in(self.card)
+        """The distribution of the training rows, if the card tells that of this model's columns."""
+        found = profile_in(self.card)
+        return found if found is not None and profiles.fits(found, self.encoding) else None
 
     @property
     def nbytes(self) -> int:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from core import encoding
 from core import profile as profiles
 from core.columns import Codes
 
@@ -161,6 +162,27 @@ def test_only_so_many_columns_are_profiled(monkeypatch):
     assert np.array_equal(made.count(x), made.expected)
 
 
+def test_a_profile_fits_the_encoding_of_its_columns_and_no_other():
+    columns = table(0, 200)
+    fitted = encoding.fit(columns)
+    made = profiles.measure(columns)
+    assert profiles.fits(made, fitted)
+    for strange in (
+        {name: column for name, column in columns.items() if name != "few"},
+        dict(reversed(columns.items())),
+        {**columns, "word": columns["few"]},
+        {**columns, "few": columns["word"]},
+        {**columns, "picture": columns["few"]},
+    ):
+        assert not profiles.fits(profiles.measure(strange), fitted)
+
+
+def test_numbers_beyond_single_precision_are_in_the_outmost_bins():
+    far = np.repeat([-1e300, -3e38, 0.0, 1.0, 1e300], 100)
+    made = profiles.from_dict(json.loads(json.dumps(profiles.to_dict(profiles.measure({"x": far})))))
+    assert np.array_equal(made.count({"x": far}), made.expected)
+
+
 GOOD = {"column": "x", "counts": [1, 2, 0], "edges": [1.5]}
 
 
@@ -169,7 +191,8 @@ GOOD = {"column": "x", "counts": [1, 2, 0], "edges": [1.5]}
     [None, [], {}, {"traits": []}, {"traits": [3]}, {"traits": "x"}]
     + [{"traits": [{**GOOD, **change}]} for change in (
         {"column": 3}, {"counts": [1, 2]}, {"counts": [1, -2, 0]}, {"counts": [0, 0, 0]}, {"counts": [1, True, 0]},
-        {"edges": [math.nan]}, {"edges": ["1"]}, {"edges": [2, 1], "counts": [1, 1, 1, 1]}, {"edges": 3},
+        {"edges": [math.nan]}, {"edges": [math.inf]}, {"edges": [1e300]},
+         {"edges": ["1"]}, {"edges": [2, 1], "counts": [1, 1, 1, 1]}, {"edges": 3},
         {"of": "sum"}, {"categories": [1]}, {"categories": "a"}, {"counts": [1] * 300},
     )],
 )  # fmt: skip

@@ -53,7 +53,7 @@ def test_a_file_becomes_a_model_that_predicts_on_the_page(page, neurona):
     labelled = {"instances": [[5.1, 3.5, 1.4, 0.2]], "labels": ["virginica"]}
     assert neurona.http.post("/v1/models/iris-page/feedback", json=labelled).status_code == 201
     page.locator("#models tr", has_text="iris-page").get_by_role("button").click()
-    expect(page.locator("#card div", has_text="Accuracy on 1 rows of feedback").last).to_contain_text(
+    expect(page.locator("#card div", has_text="Accuracy on feedback (rows: 1)").last).to_contain_text(
         "0.0000"
     )
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from local_server import ROOT, LocalServer
 
 pytestmark = pytest.mark.slow
 
@@ -129,6 +131,19 @@ def test_it_stops_at_once_while_its_trainer_is_still_starting(own) -> None:
     begun = time.monotonic()
     assert neurona.server.stop() == 0
     assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("seconds", [0.4, 1.0])
+def test_it_can_be_stopped_before_it_has_started(tmp_path: Path, number: int, seconds: float) -> None:
+    server = LocalServer(tmp_path, trainer=False)
+    with server.log.open("wb") as log:
+        server.process = subprocess.Popen(
+            server.command, env=server.environment, cwd=ROOT, stdout=log, stderr=log
+        )
+    time.sleep(seconds)  # somewhere among its imports, where nothing tells
+    assert server.stop(number) in (0, -number), "the signal's own effect, or none left to have"
+    assert "Traceback" not in server.log.read_text() or number == signal.SIGINT
 
 
 @pytest.mark.parametrize("victim", ["trainer", "worker"])

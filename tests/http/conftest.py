@@ -28,6 +28,7 @@ class Site:
     client: httpx.Client
     settings: Settings
     server: "Listening"
+    server: "Listening"
 
     def work(self) -> list[str]:
         """Run every queued job to its end; what became of each."""
@@ -111,7 +112,8 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
     with ExitStack() as opened:
 
         def make(**settings: Any) -> Site:
-            chosen = Settings(data=tmp_path / "data", models=tmp_path / "models", trainer=False, **settings)
+            given = {"data": tmp_path / "data", "models": tmp_path / "models", "drain_seconds": 0, **settings}
+            chosen = Settings(trainer=False, **given)
             server = Listening(create_app(build(chosen)))
             opened.callback(server.close)
             client = opened.enter_context(httpx.Client(base_url=server.open(), timeout=30))

@@ -48,6 +48,7 @@ def test_feedback_says_how_good_production_is_as_its_answers_do(site, client, fl
     loss = -np.log(np.array(answer["probabilities"])[np.arange(70), places]).mean()
     sent = send(client, rows, labels)
     assert sent.status_code == 201, sent.text
+    assert sent.headers["location"] == URL
     kept = sent.json()
     assert (kept["model"], kept["version"], kept["rows"], kept["total_rows"]) == ("iris", 1, 70, 70)
     assert (kept["accuracy"], kept["unknown_labels"]) == (pytest.approx(right), 0)

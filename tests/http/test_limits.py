@@ -30,6 +30,8 @@ ASKED = [
     ("POST", "/v1/datasets", '{"instances": [%s], "labels": ["a"]}'),
     ("POST", "/v1/datasets", '{"instances": [[1], [2], [3], [4]], "labels": [%s, "a", "b", "b"]}'),
     ("POST", "/v1/models/iris/evaluate", '{"instances": %s, "labels": []}'),
+    ("POST", "/v1/models/iris/feedback", '{"instances": [%s], "labels": ["setosa"]}'),
+    ("POST", "/v1/models/iris/feedback", '{"instances": [[5, 3, 1, 0]], "labels": [%s]}'),
     ("PUT", "/v1/models/iris/aliases/best", '{"version": %s}'),
     ("POST", "/v2/repository/index", '{"ready": %s}'),
     ("POST", "/v2/repository/models/iris/load", '{"parameters": %s}'),

@@ -5,6 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from core import profile as profiles
+from core.encoding import Codes
+
 
 def test_a_model_knows_its_layer_sizes(make_model):
     assert make_model(hidden=(7, 4)).sizes == (6, 7, 4, 3)
@@ -25,3 +28,12 @@ def test_a_large_card_counts_as_memory(make_model):
 def test_a_model_is_not_changed_by_accident(make_model):
     with pytest.raises(dataclasses.FrozenInstanceError):
         make_model().version = 2
+
+
+def test_a_profile_of_other_columns_than_the_models_is_none(make_model):
+    assert make_model().profile is None
+    rows = {"x": np.zeros(5), "y": np.zeros(5), "side": Codes(np.zeros(5, np.int32), ("left",))}
+    right = profiles.to_dict(profiles.measure(rows))
+    assert make_model(profile=right).profile is not None
+    wrong = profiles.to_dict(profiles.measure({**rows, "side": np.zeros(5)}))
+    assert make_model(profile=wrong).profile is None

@@ -90,6 +90,7 @@ def post_feedback(
     """
     kept = feedback.keep(rooms, name, body, key)
     response.status_code = 201 if kept.created else 200
+    response.headers["Location"] = f"/v1/models/{name}/feedback"
     found = kept.feedback
     return FeedbackAnswer(
         model=found.model,

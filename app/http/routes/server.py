@@ -42,14 +42,16 @@ async def live() -> dict[str, bool]:
     responses={200: answer("All are", {"ready": True}), **NOT_READY},
 )
 def ready(rooms: Rooms, response: Response) -> dict[str, Any]:
-    """A server with no model yet is ready, since it can train one."""
+    """A server with no model yet is ready, since it can train one. `failures` names references whose present version
+    cannot be loaded, if there are any; an older one serves them."""
     rooms.cache.sweep()
     missing = rooms.cache.not_ready()
     if missing:
         response.status_code = 503
         name, reason = next(iter(missing.items()))
         return {"error": f"model {name!r} is not ready: {reason}"}
-    return {"ready": True}
+    failures = rooms.cache.failures()
+    return {"ready": True, "failures": failures} if failures else {"ready": True}
 
 
 @router.get(

@@ -180,8 +180,8 @@ async function open(name) {
     ECE: rounded(card.metrics?.ece),
     Classes: String(card.classes.length),
   };
-  if (model.feedback) facts[`Accuracy on ${model.feedback.rows} rows of feedback`] = rounded(model.feedback.accuracy);
-  if (model.drift?.columns.length) facts[`Drift of ${model.drift.columns[0].column}, the farthest column`] = rounded(model.drift.columns[0].index, 2);
+  if (model.feedback) facts[`Accuracy on feedback (rows: ${model.feedback.rows})`] = rounded(model.feedback.accuracy);
+  if (model.drift?.columns.length) facts[`Drift (farthest: ${model.drift.columns[0].column})`] = rounded(model.drift.columns[0].index, 2);
   const shown = Object.entries(facts).map(([term, value]) => element("div", {}, element("span", {}, term), element("strong", { class: "number" }, value)));
   const warnings = model.warnings.map((text) => element("p", { class: "warning" }, text));
   find("#card").replaceChildren(element("div", { class: "facts" }, ...shown), ...warnings);

@@ -1,0 +1,138 @@
+"""A connection, and what it may cost: how many there are, how long a head takes and how large it is, how slowly an
+answer is read, and how the connection ends with its process.
+
+Uvicorn bounds how long a connection rests between two requests, and nothing else. What is added here costs nothing
+while all goes well: a look at each connection every second, and a comparison for each piece that comes.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from app.settings import Settings
+
+_LOOK_SECONDS = 1.0
+_BEYOND = 8  # one connection in so many beyond max_connections is answered, with 429; the others are cut off
+_CLOSE = (b"connection", b"close")
+
+
+class Connection(HttpToolsProtocol):
+    """One connection of uvicorn's; the limits are those of `app.settings`, if the application has it."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.limits: Settings = getattr(self.app, "settings", None) or _defaults()
+        self.timeout_keep_alive = self.limits.keep_alive_seconds  # type: ignore[assignment]  # asyncio takes any number
+        self._timer: Any = None
+        self.leaving = False
+        self._head: object = None  # the scope of the head that is on its way, its bytes, and since when
+        self._head_bytes, self._head_since = 0, 0.0
+        self._unsent, self._unsent_since = (
+            0,
+            0.0,
+        )  # bytes of an answer that were waiting at first, and since when
+
+    # What uvicorn calls
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._head_since = self.loop.time()
+        self._timer = self.loop.call_later(self._look_seconds(), self._look)
+        over = len(self.connections) - self.limits.max_connections
+        if over > 0:
+            self._crowd(over)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.cancel()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Answer one more request, the last of this connection, if it is under way or comes soon.
+
+        A request that was sent before its sender could know would else be lost.
+        """
+        self.leaving = True
+        if _CLOSE not in self.server_state.default_headers:
+            self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
+        if self.busy:
+            super().shutdown()
+        else:
+            self._unset_keepalive_if_required()
+            self.loop.call_later(self.limits.drain_seconds, self._leave)
+
+    # Limits
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def count_head(self, size: int) -> None:
+        """Count what has just come, if it left a head incomplete; 431 is the answer to one that is too large.
+
+        To be called after each piece, where `timeout_keep_alive_task` is None. The first piece, which may hold other
+        requests before it, does not count.
+        """
+        if not self._awaits_head():
+            return
+        if self.scope is not self._head:
+            self._head, self._head_bytes, self._head_since = self.scope, -size, self.loop.time()
+        self._head_bytes += size
+        if self._head_bytes > self.limits.max_head_bytes:
+            self._end(431)
+
+    def _awaits_head(self) -> bool:
+        """Whether the head of a request, or the first of it, is waited for; a refused body's rest is none."""
+        refused = self.cycle is not None and self.scope is self.cycle.scope
+        return not (self.busy or refused or self.transport.is_closing())
+
+    def _look(self) -> None:
+        """Close what has stalled; look again in a while."""
+        now = self.loop.time()
+        if self._reader_stalled(now):
+            self.transport.abort()
+            return
+        if not self.leaving and _CLOSE in self.server_state.default_headers:
+            self.shutdown()  # it was taken while the server began to stop
+        if self._head_stalled(now):
+            self._end(None if self.scope is None else 408)
+            return
+        self._timer = self.loop.call_later(self._look_seconds(), self._look)
+
+    def _look_seconds(self) -> float:
+        return min(_LOOK_SECONDS, self.limits.head_seconds / 2, self.limits.idle_seconds / 2)
+
+    def _head_stalled(self, now: float) -> bool:
+        """Whether a head, or the first of it, has been waited for too long."""
+        resting = self.timeout_keep_alive_task is not None or self.leaving
+        return not resting and self._awaits_head() and now - self._head_since > self.limits.head_seconds
+
+    def _reader_stalled(self, now: float) -> bool:
+        """Whether an answer has been read too slowly for too long."""
+        waiting = self.transport.get_write_buffer_size()
+        if waiting > self._unsent or not waiting:
+            self._unsent, self._unsent_since = waiting, now
+            return False
+        late = now - self._unsent_since - self.limits.idle_seconds
+        return late > 0 and self._unsent - waiting < self.limits.min_download_rate * late
+
+    def _crowd(self, over: int) -> None:
+        if over > self.limits.max_connections // _BEYOND:
+            self.transport.abort()
+        else:
+            self.app = getattr(self.app, "crowded", self.app)
+
+    def _end(self, status: int | None) -> None:
+        if status is not None:
+            self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()
+
+    def _leave(self) -> None:
+        if not self.busy:
+            self.transport.close()
+
+
+@lru_cache(maxsize=1)
+def _defaults() -> Settings:
+    return Settings()

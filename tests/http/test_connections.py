@@ -1,0 +1,256 @@
+"""What a connection may cost is bounded, and it ends without losing a request."""
+
+import io
+import json
+import select
+import socket
+import time
+from contextlib import suppress
+
+import httpx
+import numpy as np
+import pytest
+
+ROW = b'{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+PREDICT = "/v1/models/iris/predict"
+
+
+@pytest.fixture
+def open_site(make_site, request):
+    def make(**settings):
+        return make_site(models_seed=request.config.rootpath / "models", **settings).client
+
+    return make
+
+
+def connected(client: httpx.Client, *, buffer: int | None = None) -> socket.socket:
+    connection = socket.socket()
+    if buffer is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    connection.settimeout(10)
+    connection.connect((client.base_url.host, client.base_url.port))
+    return connection
+
+
+def request(body: bytes = ROW, path: str = PREDICT, *, length: int | None = None, more: str = "") -> bytes:
+    said = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{more}"
+    return f"{said}content-length: {len(body) if length is None else length}\r\n\r\n".encode() + body
+
+
+def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """One answer: its status, headers and body. Status 0: the connection closed without one."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = connection.recv(65536)
+        if not part:
+            return 0, {}, data
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    line, *fields = head.decode().split("\r\n")
+    headers = {name.lower(): value for name, value in (field.split(": ", 1) for field in fields)}
+    while len(body) < int(headers["content-length"]):
+        body += connection.recv(65536)
+    return int(line.split()[1]), headers, body
+
+
+def trickled(connection: socket.socket, piece: bytes, *, most: float = 10) -> None:
+    """Send it again and again, until there is an answer."""
+    until = time.monotonic() + most
+    while not select.select([connection], [], [], 0.02)[0]:
+        assert time.monotonic() < until
+        connection.sendall(piece)
+
+
+def test_who_sends_nothing_is_left(open_site):
+    with connected(open_site(head_seconds=0.2)) as connection:
+        began = time.monotonic()
+        assert connection.recv(1) == b""
+        assert 0.2 < time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("before", [b"", request()])
+def test_a_head_that_stops_or_trickles_is_given_up(open_site, before):
+    client = open_site(head_seconds=0.2)
+    for piece in (b"", b"x: y\r\n"):
+        with connected(client) as connection:
+            if before:
+                connection.sendall(before)
+                assert answer(connection)[0] == 200
+            connection.sendall(b"POST /v1/models/iris/predict HTTP/1.1\r\n")
+            if piece:
+                trickled(connection, piece)
+            status, headers, _ = answer(connection)
+            assert (status, headers["connection"]) == (408, "close")
+            assert connection.recv(1) == b""
+
+
+def test_rest_between_requests_is_no_slow_head_and_has_a_bound_of_its_own(open_site):
+    client = open_site(head_seconds=0.1, keep_alive_seconds=0.5)
+    with connected(client) as connection:
+        for pause in (0, 0.3, 0.3):
+            time.sleep(pause)
+            connection.sendall(request())
+            assert answer(connection)[0] == 200
+        began = time.monotonic()
+        assert connection.recv(1) == b""
+        assert 0.4 < time.monotonic() - began < 5
+
+
+def test_a_head_beyond_the_limit_is_refused(open_site):
+    client = open_site(max_head_bytes=10_000)
+    with connected(client) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        trickled(connection, b"x: " + b"y" * 2000 + b"\r\n")
+        assert answer(connection)[0] == 431
+    with connected(client) as connection:  # one header that does not end
+        connection.sendall(b"GET / HTTP/1.1\r\nx: ")
+        trickled(connection, b"y" * 2000)
+        assert answer(connection)[0] == 431
+
+
+def test_many_requests_in_one_piece_and_half_of_another_are_no_large_head(open_site):
+    with connected(open_site(max_head_bytes=2_000)) as connection:
+        connection.sendall(request() * 50 + request()[:20])
+        connection.sendall(request()[20:])
+        for _ in range(51):
+            status, _, body = answer_of(connection)
+            assert (status, json.loads(body)["labels"]) == (200, ["setosa"])
+
+
+def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """One of several answers that follow each other."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += connection.recv(1)
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    body = b""
+    while len(body) < length:
+        body += connection.recv(length - len(body))
+    return int(head.split()[1]), {}, body
+
+
+def test_the_rest_of_a_body_that_was_refused_is_no_head(open_site):
+    client = open_site(max_predict_bytes=1000, max_head_bytes=2_000)
+    with connected(client) as connection:
+        connection.sendall(request(b"[" * 2000, length=500_000))
+        assert answer(connection)[0] == 413
+        connection.sendall(b"[" * 498_000 + request())
+        assert answer(connection)[0] == 200
+
+
+def test_who_does_not_read_an_answer_is_left_and_who_reads_slowly_is_not(open_site):
+    client = open_site(idle_seconds=0.3)
+    rows = io.BytesIO()
+    np.save(rows, np.ones((50_000, 64), np.float32))
+    asked, npy = rows.getvalue(), {"content-type": "application/x-npy"}
+    whole = len(client.post("/v1/models/digits/predict", content=asked, headers=npy).content)
+    sent = request(asked, "/v1/models/digits/predict").replace(b"application/json", b"application/x-npy")
+    with connected(client, buffer=65536) as stuck, connected(client, buffer=65536) as slow:
+        stuck.sendall(sent)
+        slow.sendall(sent)
+        got, began = 0, time.monotonic()
+        while got < whole:
+            part = slow.recv(200_000)
+            assert part, f"cut off after {got} of {whole}"
+            got += len(part)
+            time.sleep(0.02)
+        assert time.monotonic() - began > 0.6, "it took longer than a reader at rest is waited for"
+        time.sleep(0.5)
+        assert taken(stuck) < whole
+
+
+def taken(connection: socket.socket) -> int:
+    """Bytes that come up to the end, which is a reset."""
+    count = 0
+    with suppress(ConnectionResetError):
+        while part := connection.recv(1 << 20):
+            count += len(part)
+    return count
+
+
+def test_connections_beyond_the_bound_are_told_to_come_again_and_far_beyond_cut_off(open_site):
+    client = open_site(max_connections=16)
+    client.close()  # its own does not count
+    held = [connected(client) for _ in range(16)]
+    for connection in held:
+        connection.sendall(request())
+        assert answer(connection)[0] == 200
+    beyond = [connected(client) for _ in range(2)]
+    for connection in beyond:
+        connection.sendall(request())
+        status, headers, body = answer(connection)
+        assert (status, headers["retry-after"], headers["connection"]) == (429, "1", "close")
+        assert json.loads(body)["code"] == "busy"
+        assert "max_connections" in json.loads(body)["detail"]
+        connection.close()
+    for connection in held:
+        connection.sendall(request())
+        assert answer(connection)[0] == 200, "those within are served"
+        connection.close()
+    until = time.monotonic() + 5
+    while True:
+        with connected(client) as again:
+            again.sendall(request())
+            if answer(again)[0] == 200:
+                break
+        assert time.monotonic() < until
+
+
+def test_far_too_many_connections_are_cut_off(open_site):
+    client = open_site(max_connections=8)
+    client.close()
+    held = [connected(client) for _ in range(8)]
+    for connection in held:
+        connection.sendall(request())
+        assert answer(connection)[0] == 200
+    waiting = connected(client)  # the one beyond that would be answered
+    with connected(client) as cut, suppress(ConnectionResetError):
+        assert cut.recv(1) == b""
+    for connection in (*held, waiting):
+        connection.close()
+
+
+def test_slow_senders_keep_no_place_from_those_who_are_quick(make_site, pytestconfig):
+    site = make_site(
+        models_seed=pytestconfig.rootpath / "models", max_in_flight=1, max_waiting=1, wait_seconds=2
+    )
+    client, turns = site.client, site.server.config.app.state.lane.turns
+    with connected(client) as slow, connected(client) as second, connected(client) as third:
+        for connection, reached in ((slow, (1, 0)), (second, (1, 1))):
+            connection.sendall(request(ROW + b" " * 100_000)[:300])
+            until = time.monotonic() + 1.5
+            while (turns.taken, turns.waiting) != reached:
+                assert time.monotonic() < until
+                time.sleep(0.01)
+        third.sendall(request(ROW + b" " * 100_000)[:300])
+        status, headers, body = answer(third)
+        assert (status, headers["retry-after"]) == (429, "1")
+        assert "max_waiting" in json.loads(body)["detail"]
+        for split in (0, 10, 150):  # at once, and in two parts
+            with connected(client) as quick:
+                quick.sendall(request()[:split])
+                time.sleep(0.02)
+                quick.sendall(request()[split:])
+                assert answer(quick)[0] == 200
+        status, _, body = answer(second)
+        assert (status, "wait_seconds" in json.loads(body)["detail"]) == (429, True)
+        slow.sendall(request(ROW + b" " * 100_000)[300:])
+        assert answer(slow)[0] == 200
+
+
+def test_a_server_that_stops_answers_what_was_sent_before_its_sender_could_know(make_site, pytestconfig):
+    site = make_site(models_seed=pytestconfig.rootpath / "models", drain_seconds=0.6)
+    server, client = site.server, site.client
+    with connected(client) as rested, connected(client) as fresh, connected(client) as silent:
+        rested.sendall(request())
+        assert answer(rested)[1].get("connection") is None
+        server.should_exit = True
+        time.sleep(0.3)  # it has begun to stop
+        for connection, path in ((rested, PREDICT), (fresh, "/v1/models/nobody/predict")):
+            connection.sendall(request(path=path))
+            status, headers, _ = answer(connection)
+            assert (status, headers["connection"]) == (200 if path == PREDICT else 404, "close")
+            assert connection.recv(1) == b""
+        assert silent.recv(1) == b""
+        server.thread.join(5)
+        assert not server.thread.is_alive()
