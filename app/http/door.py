@@ -92,9 +92,10 @@ class Door:
         if reply is None:
             return None
         request_id = self._id(named)
-        self._note(
-            "POST", url.decode(), request_id.decode(), route=call.route, status=reply.status, began=began
-        )
+        seconds = perf_counter() - began
+        self._meters.request("POST", call.route, reply.status, seconds)
+        if log.isEnabledFor(logging.INFO):
+            _tell("POST", url.decode(), request_id.decode(), status=reply.status, seconds=seconds)
         return Answered(reply.status, _headers(reply, request_id), reply.body)
 
     async def crowded(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -159,18 +160,15 @@ class Door:
         return request_id
 
     def _count(self, scope: Scope, route: str, status: int, began: float) -> None:
-        self._note(
-            scope["method"], scope["path"], scope["request_id"], route=route, status=status, began=began
-        )
-
-    def _note(
-        self, method: str, path: str, request_id: str, *, route: str, status: int, began: float
-    ) -> None:
         seconds = perf_counter() - began
-        self._meters.request(method, route, status, seconds)
+        self._meters.request(scope["method"], route, status, seconds)
         if log.isEnabledFor(logging.INFO):
-            told = {"request_id": request_id, "status": status, "seconds": round(seconds, 6)}
-            log.info("%s %s %d", method, path, status, extra=told)
+            _tell(scope["method"], scope["path"], scope["request_id"], status=status, seconds=seconds)
+
+
+def _tell(method: str, path: str, request_id: str, *, status: int, seconds: float) -> None:
+    told = {"request_id": request_id, "status": status, "seconds": round(seconds, 6)}
+    log.info("%s %s %d", method, path, status, extra=told)
 
 
 def _address(server: Server) -> str | None:

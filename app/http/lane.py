@@ -97,11 +97,11 @@ class Lane:
             return await anyio.to_thread.run_sync(self._later, call, headers, body)
 
     async def _body(self, call: Call, headers: Headers, receive: Receive) -> bytes:
+        # the inference protocol unpacks its parts itself
+        encoding = headers.get(b"content-encoding", b"").decode("latin-1") if call.native else ""
         return await receive_body(
             receive,
-            _text(headers, b"content-encoding")
-            if call.native
-            else "",  # the other protocol unpacks its parts
+            encoding,
             limit=self._settings.max_predict_bytes,
             setting="max_predict_bytes",
             patience=self._patience,
@@ -115,7 +115,8 @@ class Lane:
         return Response(reply.body, reply.status, dict(reply.headers))
 
     def _predict(self, model: Model, headers: Headers, body: bytes, *, long: bool) -> Reply | None:
-        media_type, accept = _text(headers, b"content-type"), _text(headers, b"accept")
+        media_type = headers.get(b"content-type", b"").decode("latin-1")
+        accept = headers.get(b"accept", b"").decode("latin-1")
         written = predict(self._desk, model, body, media_type=media_type, accept=accept, long=long)
         return None if written is None else Reply(200, {"content-type": written[1]}, written[0])
 
@@ -145,7 +146,3 @@ class Lane:
 def _small(headers: Headers) -> bool:
     length = headers.get(b"content-length", b"")
     return length.isdigit() and int(length) <= _SMALL_BODY
-
-
-def _text(headers: Headers, name: bytes) -> str:
-    return headers[name].decode("latin-1") if name in headers else ""

@@ -232,7 +232,7 @@ def test_statistics_stay_small_and_their_totals_right():
 
 def test_predictions_are_counted_for_prometheus_too(inference, sent):
     tally = inference.meters.tally("oip", inference.predictor.model("numeric"))
-    before = tally.rows
+    before = tally.plain()[1]
     headers, body = sent().add("features", "FP32", (2, 3), bytes(24)).bytes()
     inference.infer(model="numeric", headers=headers, body=body)
-    assert tally.rows == before + 2
+    assert tally.plain()[1] == before + 2
