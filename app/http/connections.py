@@ -17,8 +17,19 @@ _BEYOND = 8  # one connection in so many beyond max_connections is answered, wit
 _CLOSE = (b"connection", b"close")
 
 
+class Rest:
+    """In the place of a timer: that a connection has rested for too long is seen when it is looked at."""
+
+    since = 0.0
+
+    def cancel(self) -> None:
+        """Nothing runs."""
+
+
 class Connection(HttpToolsProtocol):
     """One connection of uvicorn's; the limits are those of `app.settings`, if the application has it."""
+
+    timeout_keep_alive_task: Any  # uvicorn's timer, or what stands for it: cancelled, and nothing else
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -28,10 +39,8 @@ class Connection(HttpToolsProtocol):
         self.leaving = False
         self._head: object = None  # the scope of the head that is on its way, its bytes, and since when
         self._head_bytes, self._head_since = 0, 0.0
-        self._unsent, self._unsent_since = (
-            0,
-            0.0,
-        )  # bytes of an answer that were waiting at first, and since when
+        self._unsent, self._unsent_since = 0, 0.0  # bytes of an answer that waited at first, and since when
+        self._rest = Rest()
 
     # What uvicorn calls
 
@@ -60,6 +69,12 @@ class Connection(HttpToolsProtocol):
         else:
             self._unset_keepalive_if_required()
             self.loop.call_later(self.limits.drain_seconds, self._leave)
+
+    def rest(self) -> None:
+        """Note that an answer is written and nothing is under way: as `on_response_complete`, without its timer."""
+        self.server_state.total_requests += 1
+        self._rest.since = self.loop.time()
+        self.timeout_keep_alive_task = self._rest
 
     # Limits
 
@@ -95,13 +110,19 @@ class Connection(HttpToolsProtocol):
             return
         if not self.leaving and _CLOSE in self.server_state.default_headers:
             self.shutdown()  # it was taken while the server began to stop
+        if self.timeout_keep_alive_task is self._rest and now - self._rest.since > self.timeout_keep_alive:
+            self.transport.close()
+            return
         if self._head_stalled(now):
             self._end(None if self.scope is None else 408)
             return
         self._timer = self.loop.call_later(self._look_seconds(), self._look)
 
     def _look_seconds(self) -> float:
-        return min(_LOOK_SECONDS, self.limits.head_seconds / 2, self.limits.idle_seconds / 2)
+        limits = self.limits
+        return min(
+            _LOOK_SECONDS, limits.head_seconds / 2, limits.idle_seconds / 2, limits.keep_alive_seconds / 2
+        )
 
     def _head_stalled(self, now: float) -> bool:
         """Whether a head, or the first of it, has been waited for too long."""

@@ -16,7 +16,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 
-from app.errors import Forbidden, Invalid, Problem, Unauthorized
+from app.errors import Forbidden, Invalid, NeuronaError, Problem, Unauthorized
 from app.storage.folder import make_folder, write_atomic
 
 _MADE = "admin-key.sha256"
@@ -78,7 +78,9 @@ class Keys:
         if needed is Role.NOBODY:
             return
         if not self.roles:
-            _check_local(headers, address, self.origins)
+            who = headers.get(b"origin"), headers.get(b"sec-fetch-site"), headers.get(b"host", b"localhost")
+            if not _is_welcome(address, *who, self.origins):
+                raise _refused(address)
             return
         scheme, _, key = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not key:
@@ -139,21 +141,27 @@ def _parsed(line: str) -> tuple[bytes, Role]:
     return hashlib.sha256(key.encode()).digest(), role
 
 
-def _check_local(headers: Mapping[bytes, bytes], address: str | None, origins: frozenset[bytes]) -> None:
+@lru_cache(maxsize=1024)  # the same few ask all the time
+def _is_welcome(
+    address: str | None, origin: bytes | None, site: bytes | None, host: bytes, origins: frozenset[bytes]
+) -> bool:
+    """Whether somebody without a key is on this machine, and no page of somebody else."""
     if address is not None and not is_loopback(address):
-        raise Unauthorized(
+        return False
+    own_page = origin is None or _is_local(origin.partition(b"//")[2])
+    invited = origin is not None and origin in origins
+    return (invited or (own_page and site != b"cross-site")) and _is_local(host)
+
+
+def _refused(address: str | None) -> NeuronaError:
+    if address is not None and not is_loopback(address):
+        return Unauthorized(
             reason="no key is configured, so only this machine itself is served; see NEURONA_API_KEYS"
         )
-    origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site")
-    invited = origin is not None and origin in origins
-    own_page = origin is None or _is_local(origin.partition(b"//")[2])
-    foreign = not invited and (not own_page or site == b"cross-site")
-    if foreign or not _is_local(headers.get(b"host", b"localhost")):
-        raise Forbidden(role="another site's page", needed="local")
+    return Forbidden(role="another site's page", needed="local")
 
 
-@lru_cache(maxsize=256)
 def _is_local(host: bytes) -> bool:
-    """Whether a host, with its port or without, is this machine; the same few are asked for at every request."""
+    """Whether a host, with its port or without, is this machine."""
     text = host.decode("latin-1")
     return is_loopback(text.partition("]")[0] if text.startswith("[") else text.partition(":")[0])

@@ -109,5 +109,5 @@ class LaneProtocol(Connection):
         self.transport.write(b"".join(parts))
         if not keep_alive:
             self.transport.close()
-        self.on_response_complete()
+        self.rest()
         return True
