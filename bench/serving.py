@@ -228,14 +228,22 @@ def row(load: Load, folder: Path, arguments: argparse.Namespace) -> str:
         for turn in range(arguments.rounds):
             for target in list(targets)[:: 1 if turn % 2 else -1]:
                 asked[target].append(ask(targets[target], load, folder, arguments))
-    bare, mine = asked["bare"], asked["own"]
-    usual = asked.get("usual", [])
-    return (
-        f"| {load.name} | {middle(bare, 'rate'):.1f} | {middle(mine, 'rate'):.1f} "
-        f"| {middle(usual, 'rate') if usual else 0:.1f} | {ratio(mine, bare, 'rate'):.2f} "
-        f"| {ratio(mine, usual, 'rate') if usual else 0:.1f} "
-        f"| {middle(mine, 'late'):.1f}, {middle(bare, 'late'):.1f} "
-        f"| {middle(mine, 'cost'):.0f}, {middle(bare, 'cost'):.0f} | {ratio(bare, mine, 'cost'):.2f} |"
+    bare, mine, usual = asked["bare"], asked["own"], asked.get("usual", [])
+    known = (
+        bool(usual) and middle(usual, "rate") > 0
+    )  # it may not finish one large request in so many seconds
+    return " | ".join(
+        (
+            f"| {load.name}",
+            f"{middle(bare, 'rate'):.1f}",
+            f"{middle(mine, 'rate'):.1f}",
+            f"{middle(usual, 'rate'):.1f}" if known else "–",
+            f"{ratio(mine, bare, 'rate'):.2f}",
+            f"{ratio(mine, usual, 'rate'):.1f}" if known else "–",
+            f"{middle(mine, 'late'):.1f}, {middle(bare, 'late'):.1f}",
+            f"{middle(mine, 'cost'):.0f}, {middle(bare, 'cost'):.0f}",
+            f"{ratio(bare, mine, 'cost'):.2f} |",
+        )
     )
 
 
