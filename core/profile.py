@@ -20,7 +20,7 @@ MOST_COLUMNS = 1000  # the first in the schema's order
 QUANTILES = 10
 CATEGORIES = 20
 LEAST_IN_BIN = (
-    30  # training rows for each bin: with n rows in B bins the index is about B/n where nothing has drifted
+    30  # training rows for each bin: where nothing has drifted, the index of n rows is about bins/n
 )
 PRIOR = 0.5  # rows that every bin has before it is counted (Jeffreys), so that an empty one is no infinity
 

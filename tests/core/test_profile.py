@@ -144,6 +144,16 @@ def test_a_number_is_in_its_bin_in_single_and_double_precision():
     assert made.drift(made.count(tenths[:, None].astype(np.float32)))["x"] == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.parametrize("away", [-1e-3, 1e-3])
+@pytest.mark.parametrize("part", [0.6, 1.0])
+def test_a_number_that_many_rows_have_is_missed_on_both_sides(part, away):
+    rng = np.random.default_rng(3)
+    often = np.where(rng.random(ROWS) < part, 0.5, rng.random(ROWS))
+    made = profiles.measure({"x": often})
+    assert made.drift(made.count({"x": rng.permutation(often)}))["x"] < 1e-9
+    assert made.drift(made.count({"x": np.where(often == 0.5, often + away, often)}))["x"] > 1
+
+
 def test_few_rows_get_few_bins():
     for rows, bins in ((20, 1), (59, 1), (60, 2), (150, 5), (3000, 10), (30000, 10)):
         (trait,) = profiles.measure({"x": np.random.default_rng(0).normal(size=rows)}).traits
