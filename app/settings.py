@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     checkpoint_seconds: float = Field(5.0, gt=0, description="most training time lost to a crash")
     max_attempts: int = Field(3, ge=1, description="workers a job may lose before it fails")
     max_runtime_seconds: float = Field(24 * 3600, gt=0, description="longest a job may run")
+    training_memory_bytes: int = Field(
+        4096 * MIB, ge=1, description="encoded rows beyond which training reads them from disk as it goes"
+    )
     memory_wait_seconds: float = Field(600.0, gt=0, description="longest a job waits for memory")
     webhook_secret: str | None = Field(None, description="signs webhooks that bring no secret of their own")
     webhook_private_addresses: bool = Field(False, description="send webhooks to private addresses too")

@@ -62,7 +62,10 @@ class Deal:
         rows of each class are held out that are first in an order which the same decides.
         Raises ValueError or KeyError for other columns.
         """
-        prints = fingerprints({name: columns[name] for name in self.columns})
+        return self.fold_of(fingerprints({name: columns[name] for name in self.columns}), labels)
+
+    def fold_of(self, prints: Array, labels: npt.ArrayLike) -> Array:
+        """As `fold`, given the fingerprints of these columns."""
         drawn = _drawn(prints if self.together else _mixed(prints + repetitions(prints)), self.seed)
         labels = class_numbers(labels, len(drawn), np.iinfo(np.int64).max)
         if self.folds > 1:
@@ -74,9 +77,13 @@ class Deal:
 
 def new_deal(columns: RawColumns, *, folds: int, fraction: float, seed: int) -> Deal:
     """The rule for rows like these. Equal rows stay together where they are copies: most rows then differ."""
-    prints = fingerprints(columns)
+    return deal_of(fingerprints(columns), tuple(columns), folds=folds, fraction=fraction, seed=seed)
+
+
+def deal_of(prints: Array, columns: tuple[str, ...], *, folds: int, fraction: float, seed: int) -> Deal:
+    """As `new_deal`, given the fingerprints of these columns."""
     together = len(np.unique(prints)) >= LIKELY * len(prints)
-    return Deal(folds=folds, fraction=fraction, seed=seed, columns=tuple(columns), together=together)
+    return Deal(folds=folds, fraction=fraction, seed=seed, columns=columns, together=together)
 
 
 def fingerprints(columns: RawColumns) -> Array:

@@ -1,6 +1,6 @@
 """A stored dataset seen through the memory map, as arrays for `core.encoding`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -41,7 +41,7 @@ class OpenDataset:
     @cached_property
     def labels(self) -> Array:
         """(rows,) int32 codes into `dataset.classes`."""
-        return _joined([np.asarray(batch.column(LABEL)) for batch in self._batches])
+        return joined([np.asarray(batch.column(LABEL)) for batch in self._batches])
 
     @property
     def booleans(self) -> frozenset[str]:
@@ -88,18 +88,28 @@ class OpenDataset:
             out[places] = piece[wanted[places] - self.offsets[number]]
         return out
 
-    def _built(self, pieces: Any) -> RawColumns:
-        columns = enumerate(self._layout.columns)
-        return {c.field.name: _raw(c, _joined(pieces(i))) for i, c in columns}
+    def _built(self, pieces: Callable[[int], list[Array]]) -> RawColumns:
+        return built(self._layout, lambda i: joined(pieces(i)))
 
     def _piece(self, batch: Any, position: int) -> Array:
-        column, field = batch.column(position), self._layout.columns[position].field
-        if field.kind is Kind.VECTOR:
-            return np.asarray(column.flatten()).reshape(-1, field.width)
-        return np.asarray(column)
+        return piece_of(self._layout, batch, position)
 
 
-def _joined(pieces: list[Array]) -> Array:
+def built(layout: Layout, numbers: Callable[[int], Array]) -> RawColumns:
+    """Every feature column by its name, given the numbers of the one at each position."""
+    return {column.field.name: _raw(column, numbers(i)) for i, column in enumerate(layout.columns)}
+
+
+def piece_of(layout: Layout, batch: Any, position: int) -> Array:
+    """(m,) or (m, width) numbers of a column of a batch, a view of it."""
+    column, field = batch.column(position), layout.columns[position].field
+    if field.kind is Kind.VECTOR:
+        return np.asarray(column.flatten()).reshape(-1, field.width)
+    return np.asarray(column)
+
+
+def joined(pieces: list[Array]) -> Array:
+    """The pieces one after the other; a single one as it is."""
     return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 

@@ -63,6 +63,17 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     sha256: str | None = None
 
+    def features(self, most_categories: int) -> int:
+        """How many a network will see; what only the training rows tell is taken as in the whole data."""
+        widths = {"numeric": 1, "vector": 0, "categorical": 1}
+        return sum(
+            widths[column.type]
+            + (column.size or 0)
+            + min(column.categories or 0, most_categories)
+            + (column.type == "numeric" and column.missing > 0)
+            for column in self.columns
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The API's `Dataset`."""
         columns = [column.to_dict() for column in self.columns]

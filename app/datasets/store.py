@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from app.datasets import staging
 from app.datasets.draft import write_draft
@@ -20,6 +21,7 @@ from app.datasets.opened import OpenDataset
 from app.datasets.record import ClassInfo, ColumnInfo, Dataset, Facts, describe
 from app.datasets.rows import settle, write_rows
 from app.datasets.spool import spool
+from app.datasets.streamed import StreamedDataset
 from app.datasets.table import Options, Source
 from app.datasets.types import known
 from app.errors import DatasetNotFound, Invalid, Problem, StorageFailed
@@ -32,6 +34,8 @@ _ROWS, _RECORD = "rows.arrow", "dataset.json"
 _ID = re.compile(r"ds_[0-9a-f]{16}")
 _STORE = "store the dataset"
 _PIECE = 1 << 24  # bytes hashed at a time
+
+_Opened = TypeVar("_Opened", OpenDataset, StreamedDataset)
 
 
 def _now() -> datetime:
@@ -159,10 +163,17 @@ class DatasetStore:
 
         Raises: DatasetNotFound, StorageFailed.
         """
+        return self._opened(id, OpenDataset)
+
+    def stream(self, id: str) -> StreamedDataset:
+        """The rows, to be read batch by batch; else as `open`."""
+        return self._opened(id, StreamedDataset)
+
+    def _opened(self, id: str, kind: Callable[[Path, Dataset], _Opened]) -> _Opened:
         dataset = self.get(id)
         try:
             with reported(f"read dataset {id}"):
-                return OpenDataset(self._root / id / _ROWS, dataset)
+                return kind(self._root / id / _ROWS, dataset)
         except StorageFailed:
             self.get(id)
             raise

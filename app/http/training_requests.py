@@ -65,7 +65,7 @@ def shape_of(services: Services, dataset: Dataset) -> plan.Shape:
     """How large the data is, as far as its record tells."""
     return plan.Shape(
         rows=dataset.rows,
-        features=_features(dataset, services.settings.max_categories),
+        features=dataset.features(services.settings.max_categories),
         classes=len(dataset.classes),
     )
 
@@ -117,22 +117,23 @@ def _plan(
     checked = Hyperparameters.model_validate(given)
     plan.check(algorithm, checked, [each.label for each in dataset.classes])
     shape = shape_of(services, dataset)
+    fitting = plan.fitting(algorithm, given, shape, services.settings.training_memory_bytes)
     most = services.settings.max_parameters
     candidate = plan.CANDIDATES[algorithm][-1]
-    if (count := plan.parameters(plan.sizes(algorithm, given, shape))) > most:
+    if (count := plan.parameters(plan.sizes(algorithm, fitting, shape))) > most:
         message = f"the network would have {count:,} weights, more than max_parameters, {most:,}"
         raise Invalid(Problem(message=message, location="hyperparameters.hidden_layer_sizes"))
     new = NewJob(
         model=model,
         dataset=dataset.id,
         algorithm=algorithm,
-        hyperparameters=plan.resolved(candidate, given, shape),
+        hyperparameters=plan.resolved(candidate, fitting, shape),
         given=given,
         warm_start=warm_start,
         promote=said.promote,
         metadata=said.metadata,
         max_runtime_seconds=said.max_runtime_seconds,
-        memory_bytes=memory_needed(services, algorithm, given, shape),
+        memory_bytes=memory_needed(services, algorithm, fitting, shape),
         webhook=said.webhook,
         feedback=use,
         warnings=list(dataset.warnings),
@@ -151,7 +152,7 @@ def memory_needed(
     services: Services, algorithm: Algorithm, given: Mapping[str, Any], shape: plan.Shape
 ) -> int:
     """About what the job needs. Raises: Invalid, if the machine that trains has not so much in all."""
-    needed = plan.memory_bytes(algorithm, given, shape)
+    needed = plan.memory_bytes(algorithm, given, shape, services.settings.training_memory_bytes)
     total = memory_total() if services.settings.dask_address is None else None
     if total is not None and needed > total:
         message = f"training needs about {gigabytes(needed)}, and this server has {gigabytes(total)} in all"
@@ -214,18 +215,6 @@ def _given(hyperparameters: Hyperparameters) -> dict[str, Any]:
     """What was said; null means "left out", but for the two fields where null is a value."""
     said = hyperparameters.given()
     return {k: v for k, v in said.items() if v is not None or k in ("patience", "class_weight")}
-
-
-def _features(dataset: Dataset, most_categories: int) -> int:
-    """How many features the network will see; what only the training rows tell is taken as in the whole data."""
-    widths = {"numeric": 1, "vector": 0, "categorical": 1}
-    return sum(
-        widths[column.type]
-        + (column.size or 0)
-        + min(column.categories or 0, most_categories)
-        + (column.type == "numeric" and column.missing > 0)
-        for column in dataset.columns
-    )
 
 
 def _fingerprint(model: str, said: TrainBody, dataset: str | None, retrain: bool) -> str:

@@ -24,6 +24,10 @@ _SINGLE = (
 )  # who says one of these, describes one network
 _COPIES = 20  # vectors of its weights that each member keeps in memory, at most
 _FLOAT = 4  # bytes of a float32
+POOL_BYTES = 64 << 20  # of encoded rows that are shuffled together, where rows are read from disk
+HELD_BYTES = 64 << 20  # of encoded rows that are held out there, at most
+_READING = 128 << 20  # what reading and encoding a part of the file takes besides
+_ROW = 80  # bytes that a row takes there in any case: its label, its fold, and dealing it
 
 Label = str | int | bool
 
@@ -135,16 +139,35 @@ def sizes(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape) -> tuple
     return (features, *(folds(given, shape) * units for units in hidden), classes)
 
 
-def memory_bytes(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape) -> int:
-    """About how much memory training takes: the encoded rows, and parameters with all that goes with them."""
+def streamed(given: Mapping[str, Any], shape: Shape, most: int) -> bool:
+    """Whether rows are read from disk as training goes: `most` bytes would not hold them, and one network learns."""
+    return _FLOAT * shape.rows * shape.features > most and folds(given, shape) == 1
+
+
+def fitting(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape, most: int) -> dict[str, Any]:
+    """What was given; where rows are read from disk, with an optimizer that needs few passes over them."""
+    linear = "softmax_regression" in CANDIDATES[algorithm]
+    if linear and "optimizer" not in given and streamed(given, shape, most):
+        return {**given, "optimizer": "adam"}
+    return dict(given)
+
+
+def memory_bytes(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape, most: int) -> int:
+    """About how much memory training takes: rows, and parameters with all that goes with them.
+
+    most: bytes of encoded rows beyond which they stay on disk, but for two pools and those held out.
+    """
     needed = []
     for candidate in CANDIDATES[algorithm]:
         layers = member_sizes(candidate, given, shape)
         batch = path(candidate, given, shape)[0].batch_size or min(shape.rows, 8192)
         copies = _COPIES if candidate == "relu_network" else 2 * _COPIES
         needed.append(folds(given, shape) * (copies * parameters(layers) + 3 * batch * sum(layers)))
+    networks = _FLOAT * (max(needed) + 2 * parameters(sizes(algorithm, given, shape)))
+    if streamed(given, shape, most):
+        return networks + 2 * POOL_BYTES + 3 * HELD_BYTES + _READING + _ROW * shape.rows
     rows = 2 * shape.rows * shape.features  # the encoded matrix, and the columns that it is made from
-    return _FLOAT * (rows + max(needed) + 2 * parameters(sizes(algorithm, given, shape)))
+    return networks + _FLOAT * rows
 
 
 def name_of(label: Label) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from app.errors import StorageFailed, Superseded, TrainingDiverged
 from app.jobs import Algorithm, Job, plan
+from app.jobs.plan import Shape
 from app.jobs.times import timestamp, utc_now
 from app.repository.model import Model
 from app.training import origin, verification
@@ -20,6 +21,7 @@ from app.training.material import Material, prepare
 from app.training.outcome import conclude
 from app.training.production import Source, parts_of
 from app.training.promotion import Jury
+from app.training.streaming import prepare_streamed
 from app.training.workplace import Workplace
 from core import committee
 from core.committee_state import CommitteeState
@@ -63,12 +65,7 @@ class Run:
     def run(self) -> str:
         """Do the whole job."""
         source, published = self._source(), self._published()
-        material = prepare(
-            self.place.datasets.open(self.job.dataset),
-            self._given(),
-            max_categories=self._max_categories(published),
-            deal=None if source is None else source.parts.deal,
-        )
+        material = self._material(source, published)
         names = plan.CANDIDATES[self.job.algorithm]
         journal = self._journal(names, material)
         for name in names[len(journal.finished) :]:
@@ -84,10 +81,27 @@ class Run:
             return None
         return self.place.repository.load(self.job.model, self.job.version)
 
-    def _max_categories(self, published: Model | None) -> int:
+    def _limit(self, name: str, published: Model | None) -> int:
         """The limit in force, or for a verification the one that was when its version was made."""
-        now = self.place.settings.max_categories
-        return now if published is None else origin.max_categories(published.card, now)
+        now = int(getattr(self.place.settings, name))
+        return now if published is None else origin.limit(published.card, name, now)
+
+    def _material(self, source: Source | None, published: Model | None) -> Material:
+        """The job's rows, in memory or, if there are too many, where they are."""
+        datasets, given = self.place.datasets, self._given()
+        deal = None if source is None else source.parts.deal
+        memory, most = (self._limit(name, published) for name in origin.LIMITS)
+        dataset = datasets.get(self.job.dataset)
+        shape = Shape(rows=dataset.rows, features=dataset.features(most), classes=len(dataset.classes))
+        if not plan.streamed(given, shape, memory):
+            return prepare(datasets.open(dataset.id), given, max_categories=most, deal=deal)
+        given = plan.fitting(self.job.algorithm, given, shape, memory)
+        material = prepare_streamed(datasets.stream(dataset.id), given, max_categories=most, deal=deal)
+        self.warnings.append(
+            f"encoded rows exceed training_memory_bytes: they are read from disk in every epoch, and"
+            f" {len(material.held.rows):,} of {dataset.rows:,} are held out"
+        )
+        return material
 
     def _source(self) -> Source | None:
         """The version to go on from, where there is a warm start."""
@@ -173,7 +187,7 @@ class Run:
                 self.job,
                 dataset_sha256=self._known_digest() or self._digest(journal),
                 seed=outcome.hyperparameters["seed"],
-                max_categories=self.place.settings.max_categories,
+                limits={name: int(getattr(self.place.settings, name)) for name in origin.LIMITS},
             ),
             created_at=timestamp(utc_now()),
         )

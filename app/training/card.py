@@ -45,7 +45,7 @@ def compose(
         "candidates": [
             _candidate(name, outcome.finished[name], outcome.conclusions[name]) for name in outcome.finished
         ],
-        "profile": profiles.to_dict(profile_of(material.columns)),
+        "profile": profiles.to_dict(profile_of(material.table)),
         "metadata": job.metadata,
         "created_at": created_at,
         "lineage": dict(lineage),

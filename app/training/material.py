@@ -1,8 +1,8 @@
 """From a dataset to what networks train on: folds, the encoding, and the matrix of all rows."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,21 +14,69 @@ from core import encoding
 from core.arrays import Array
 from core.class_weights import class_weights
 from core.committee import Held
-from core.dealing import Deal, new_deal
+from core.dealing import Deal, deal_of, fingerprints
 from core.encoding import Codes, Encoding, RawColumns
 from core.training import Examples
+
+
+class Table(Protocol):
+    """A dataset's rows as they came."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, and numbers or codes in each."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns."""
+        ...
+
+    def take(self, rows: Array) -> RawColumns:
+        """The rows of these numbers, in ascending order."""
+        ...
+
+    def prints(self, names: Collection[str]) -> Array:
+        """(m,) every row's fingerprint by these columns. Raises: KeyError, if one is not there."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class InMemory:
+    """All columns of all rows."""
+
+    columns: RawColumns
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, and numbers or codes in each."""
+        cells = [raw.codes if isinstance(raw, Codes) else raw for raw in self.columns.values()]
+        return len(cells[0]), sum(each.size // max(len(each), 1) for each in cells)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns."""
+        return tuple(self.columns)
+
+    def take(self, rows: Array) -> RawColumns:
+        """The rows of these numbers, in the order given."""
+        return take(self.columns, rows)
+
+    def prints(self, names: Collection[str]) -> Array:
+        """(m,) every row's fingerprint by these columns. Raises: KeyError, if one is not there."""
+        return fingerprints({name: self.columns[name] for name in names})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
     """Rows to learn from and rows to be judged by, with the encoding that the first gave.
 
-    given: the hyperparameters that were said, and `folds`, which was chosen if it was not. columns: as they came.
+    given: the hyperparameters that were said, and `folds`, which was chosen if it was not. table: rows as they came.
     deal: by which the rows were dealt. class_weights: (classes,) of the rows' weights, or None.
     """
 
     given: Mapping[str, Any]
-    columns: RawColumns
+    table: Table
     classes: tuple[Label, ...]
     encoding: Encoding
     deal: Deal
@@ -74,18 +122,16 @@ def prepare(
     fitted = encoding.fit(columns, **options)  # type: ignore[arg-type]
     shape = Shape(rows=len(labels), features=fitted.width, classes=len(classes))
     given = {**given, "folds": plan.folds(given, shape)}
-    deal = _deal(columns, given, deal)
-    fold = deal.fold(columns, labels)
-    if fold.max() < 0:
-        raise Invalid(Problem(message="no class has two rows, so none can be held back for validation"))
+    table = InMemory(columns=columns)
+    deal, fold = dealt(table, labels, given, deal)
     learned = np.arange(len(fold)) if deal.folds > 1 else np.flatnonzero(fold < 0)
     if len(learned) < len(fold):
         fitted = encoding.fit(take(columns, learned), **options)  # type: ignore[arg-type]
-    by_class = _by_class(labels[learned], classes, given)
+    by_class = weights_by_class(labels[learned], classes, given)
     weights = None if by_class is None else by_class[labels]
     return Material(
         given=given,
-        columns=columns,
+        table=table,
         classes=classes,
         encoding=fitted,
         deal=deal,
@@ -109,15 +155,27 @@ def class_rule(weight: str | Mapping[str, float] | None, classes: tuple[Label, .
     return np.array([weight.get(name_of(label), 1.0) for label in classes])
 
 
-def _deal(columns: RawColumns, given: Mapping[str, Any], known: Deal | None) -> Deal:
-    """As many folds as asked for, by the known rule as far as it goes, or by a new one."""
-    folds, fraction = given["folds"], given.get("validation_fraction", VALIDATION_FRACTION)
-    if known is not None and set(known.columns) <= columns.keys():
-        return replace(known, folds=folds, fraction=fraction)
-    return new_deal(columns, folds=folds, fraction=fraction, seed=given.get("seed", 0))
+def dealt(
+    table: Table, labels: Array, given: Mapping[str, Any], known: Deal | None, *, most: float = 1.0
+) -> tuple[Deal, Array]:
+    """As many folds as asked for, by the known rule as far as it goes, or by a new one; and the fold of each row.
+
+    most: the largest fraction of rows that may be held out. Raises: Invalid, if no row can be.
+    """
+    folds, fraction = given["folds"], min(given.get("validation_fraction", VALIDATION_FRACTION), most)
+    if known is not None and set(known.columns) <= set(table.names):
+        deal = replace(known, folds=folds, fraction=fraction)
+        fold = deal.fold_of(table.prints(deal.columns), labels)
+    else:
+        prints = table.prints(table.names)
+        deal = deal_of(prints, table.names, folds=folds, fraction=fraction, seed=given.get("seed", 0))
+        fold = deal.fold_of(prints, labels)
+    if fold.max() < 0:
+        raise Invalid(Problem(message="no class has two rows, so none can be held back for validation"))
+    return deal, fold
 
 
-def _by_class(labels: Array, classes: tuple[Label, ...], given: Mapping[str, Any]) -> Array | None:
+def weights_by_class(labels: Array, classes: tuple[Label, ...], given: Mapping[str, Any]) -> Array | None:
     """The weight of a row of each class, of mean 1 over these rows; 1 for a class that has none of them."""
     weights = class_weights(labels, len(classes), class_rule(given.get("class_weight"), classes))
     if weights is None:

@@ -10,11 +10,13 @@ from threadpoolctl import threadpool_info
 
 from app.jobs import Job
 
+LIMITS = ("training_memory_bytes", "max_categories")  # settings that a version's bits depend on
 
-def lineage(job: Job, *, dataset_sha256: str, seed: int, max_categories: int) -> dict[str, Any]:
+
+def lineage(job: Job, *, dataset_sha256: str, seed: int, limits: Mapping[str, int]) -> dict[str, Any]:
     """All that a version comes from, and that it can be made from again; for its card.
 
-    dataset_sha256: of the rows as stored; max_categories: the limit in force, which decides about encodings.
+    dataset_sha256: of the rows as stored; limits: those of `LIMITS` in force.
     """
     return {
         "dataset": job.dataset,
@@ -23,7 +25,7 @@ def lineage(job: Job, *, dataset_sha256: str, seed: int, max_categories: int) ->
         "job": job.id,
         "parent": job.warm_start,
         "seed": seed,
-        "max_categories": max_categories,
+        **limits,
         "software": software(),
     }
 
@@ -34,9 +36,9 @@ def of_card(card: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def max_categories(card: Mapping[str, Any], default: int) -> int:
+def limit(card: Mapping[str, Any], name: str, default: int) -> int:
     """The limit that was in force when a version was made, as far as its card tells."""
-    said = of_card(card).get("max_categories")
+    said = of_card(card).get(name)
     return said if type(said) is int and said > 0 else default
 
 

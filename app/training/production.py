@@ -7,7 +7,7 @@ import numpy as np
 
 from app.repository.model import Model, class_places
 from app.repository.repository import Repository
-from app.training.material import Material, take
+from app.training.material import Material
 from core import encoding, merging
 from core.arrays import Array
 from core.dealing import Deal
@@ -89,7 +89,8 @@ def losses_of(model: Model, repository: Repository, material: Material) -> Unsee
     parts, held = parts_of(model, repository), material.held
     fold = np.zeros(len(held.rows), int)
     if parts.deal is not None:
-        fold = parts.deal.fold(material.columns, held.examples.labels)[held.rows]
+        prints = material.table.prints(parts.deal.columns)
+        fold = parts.deal.fold_of(prints, held.examples.labels)[held.rows]
     unseen = parts.deal is not None and bool((fold >= 0).any())
     if not unseen:
         parts, fold = Parts(members=(model.parameters,), deal=None), np.zeros_like(fold)
@@ -102,7 +103,7 @@ def losses_of(model: Model, repository: Repository, material: Material) -> Unsee
 
 
 def _losses(model: Model, parameters: Params, material: Material, rows: Array) -> Array:
-    x = encoding.transform(model.encoding, take(material.columns, rows))
+    x = encoding.transform(model.encoding, material.table.take(rows))
     logs = log_softmax(logits(parameters, x).astype(np.float64) / model.temperature)
     places = class_places(model.classes, material.classes)
     columns = np.array([-1 if place is None else place for place in places])[

@@ -6,6 +6,7 @@ from app.errors import Invalid
 from app.jobs import Hyperparameters, plan
 
 SHAPE = plan.Shape(rows=1797, features=64, classes=10)
+MOST = 10**9
 
 
 def test_auto_tries_both_and_the_others_only_themselves():
@@ -84,8 +85,33 @@ def test_the_weights_of_784_128_10_are_counted_right():
 
 def test_memory_grows_with_the_rows():
     more = plan.Shape(rows=10 * SHAPE.rows, features=64, classes=10)
-    assert plan.memory_bytes("relu_network", {}, more) > plan.memory_bytes("relu_network", {}, SHAPE)
-    assert plan.memory_bytes("relu_network", {}, more) > 4 * 17970 * 64
+    assert plan.memory_bytes("relu_network", {}, more, MOST) > plan.memory_bytes(
+        "relu_network", {}, SHAPE, MOST
+    )
+    assert plan.memory_bytes("relu_network", {}, more, MOST) > 4 * 17970 * 64
+
+
+def test_rows_beyond_the_limit_stay_on_disk_and_take_bounded_memory():
+    large = plan.Shape(rows=3_000_000, features=784, classes=10)
+    assert plan.streamed({}, large, MOST)
+    assert not plan.streamed({}, large, 4 * 3_000_000 * 784)
+    assert not plan.streamed({"folds": 5}, large, MOST)
+    assert plan.memory_bytes("relu_network", {}, large, MOST) < 10**9
+    assert plan.memory_bytes("relu_network", {}, large, 10**11) > 2 * 4 * 3_000_000 * 784
+    assert plan.memory_bytes("relu_network", {"folds": 5}, large, MOST) > 2 * 4 * 3_000_000 * 784
+
+
+def test_rows_on_disk_are_gone_through_in_minibatches_unless_an_optimizer_was_said():
+    large = plan.Shape(rows=3_000_000, features=784, classes=10)
+    assert plan.fitting("auto", {"seed": 3}, large, MOST) == {"seed": 3, "optimizer": "adam"}
+    assert plan.fitting("softmax_regression", {}, large, MOST) == {"optimizer": "adam"}
+    for algorithm, said, most in (
+        ("auto", {"optimizer": "lbfgs"}, MOST),
+        ("auto", {"folds": 5}, MOST),
+        ("auto", {}, 10**11),
+        ("relu_network", {}, MOST),
+    ):
+        assert plan.fitting(algorithm, said, large, most) == said
 
 
 @pytest.mark.parametrize(

@@ -283,7 +283,7 @@ def test_a_warm_started_committee_begins_at_productions_probabilities(bench, mon
         bench, monkeypatch, algorithm="relu_network", given={"max_epochs": 1, "folds": 4}, warm_start="iris@1"
     )
     z = network.logits(merging.merge(members), material.held.examples.x)
-    np.testing.assert_allclose(softmax(z), probabilities(production, material.columns), atol=2e-6)
+    np.testing.assert_allclose(softmax(z), probabilities(production, material.table.columns), atol=2e-6)
     assert len({each[0].weight.tobytes() for each in members}) == 4
     assert job.warnings == []
 
@@ -300,8 +300,8 @@ def test_a_warm_started_committee_keeps_what_it_knew_of_columns_and_classes_that
         warm_start="iris@1",
         dataset=changed_iris(bench, rows=100),
     )
-    gone = next(column for column in production.encoding.columns if column.name not in material.columns)
-    raw = {**material.columns, gone.name: np.full(100, gone.mean)}
+    gone = next(column for column in production.encoding.columns if column.name not in material.table.columns)
+    raw = {**material.table.columns, gone.name: np.full(100, gone.mean)}
     expected = probabilities(production, raw)[:, :2]
     z = network.logits(merging.merge(members), material.held.examples.x)
     np.testing.assert_allclose(softmax(z), expected / expected.sum(axis=1, keepdims=True), atol=1e-5)

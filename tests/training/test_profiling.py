@@ -5,6 +5,7 @@ import pytest
 
 from app.repository.model import profile_in
 from app.training import profiling
+from app.training.material import InMemory
 
 
 def test_the_card_has_a_profile_in_which_the_training_rows_do_not_drift(bench):
@@ -24,9 +25,9 @@ def test_of_many_rows_a_sample_is_profiled_the_same_every_time(bench, monkeypatc
     dataset, _ = bench.place.datasets.ingest_value(value)
     opened = bench.place.datasets.open(dataset.id)
     columns = opened.columns()
-    made = profiling.profile_of(columns)
+    made = profiling.profile_of(InMemory(columns=columns))
     assert [sum(trait.counts) for trait in made.traits] == [4000, 4000]
     assert max(made.drift(made.count(x)).values()) < 0.02
-    assert [vars(each) for each in profiling.profile_of(columns).traits] == [
+    assert [vars(each) for each in profiling.profile_of(InMemory(columns=columns)).traits] == [
         vars(each) for each in made.traits
     ]

@@ -156,6 +156,14 @@ def test_the_limit_of_categories_is_that_of_the_first_training(make_bench):
     assert verified(bench).metrics["identical"]
 
 
+def test_rows_that_stayed_on_disk_the_first_time_do_so_again(make_bench):
+    bench = make_bench(training_memory_bytes=1)
+    bench.train(**LAYERS)
+    roomy = bench.place.settings.model_copy(update={"training_memory_bytes": 1 << 40})
+    object.__setattr__(bench.place, "settings", roomy)
+    assert verified(bench).metrics["identical"]
+
+
 def test_a_verification_killed_on_the_way_ends_in_the_same_answer(make_bench, monkeypatch):
     bench = make_bench(checkpoint_seconds=1e-9)
     bench.train(**LAYERS | {"given": {**LAYERS["given"], "max_epochs": 12}})

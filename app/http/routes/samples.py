@@ -192,6 +192,7 @@ CARD: dict[str, Any] = {
         "job": _JOB_ID,
         "parent": None,
         "seed": 0,
+        "training_memory_bytes": 4294967296,
         "max_categories": 1000,
         "software": {
             "neurona": "0.1.0",

@@ -117,6 +117,6 @@ def _plan(planned: Planned) -> Plan:
         promote=new.promote,
         feedback=new.feedback,
         parameters=plan.parameters(plan.sizes(new.algorithm, new.given, planned.shape)),
-        memory_bytes=plan.memory_bytes(new.algorithm, new.given, planned.shape),
+        memory_bytes=new.memory_bytes,
         warnings=new.warnings,
     )
