@@ -1,6 +1,6 @@
 """L-BFGS for softmax regression: the loss is convex, so a few dozen passes over all rows reach its optimum."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 
@@ -12,12 +12,14 @@ FLATTER = 0.5  # a move ends where the slope along it is at most this part of wh
 PASSES = 30  # over the rows, in search of such a place
 GAP = 1e-5  # of J above its lowest value, at which J counts as lowest
 
-Evaluate = Callable[[Array], tuple[float, Array]]
-"""Parameters (p,) → J and its gradient (p,); the next call may overwrite the gradient."""
+Evaluate = Callable[[Array], Generator[int, None, tuple[float, Array]]]
+"""Parameters (p,) → J and its gradient (p,), with stops on the way; the next call may overwrite the gradient."""
+Moved = tuple[Array, list[Array], float]
 
 
-def move(point: Array, moments: Sequence[Array], evaluate: Evaluate) -> tuple[Array, list[Array], float]:
-    """One move of L-BFGS (Nocedal & Wright 2006, algorithm 7.5): the new point, its moments, and J there.
+def move(point: Array, moments: Sequence[Array], evaluate: Evaluate) -> Generator[int, None, Moved]:
+    """One move of L-BFGS (Nocedal & Wright 2006, algorithm 7.5): the new point, its moments, and J there. Stops where
+    `evaluate` does, and yields what that yields.
 
     J is convex, so that the slope along the direction tells everything: the search brackets its zero, with no
     use of differences of J, which drown in rounding near the optimum. Where no place is flatter, arithmetic
@@ -26,14 +28,14 @@ def move(point: Array, moments: Sequence[Array], evaluate: Evaluate) -> tuple[Ar
     """
     gradient, moves, changes = moments[0], list(moments[1 : 1 + PAIRS]), list(moments[1 + PAIRS :])
     if not gradient.any():
-        gradient = evaluate(point)[1].copy()
+        gradient = (yield from evaluate(point))[1].copy()
     direction = -_inverse_hessian_times(gradient, moves, changes)
     if not direction @ gradient < 0:
         direction, moves, changes = -gradient, *([np.zeros_like(point)] * PAIRS for _ in range(2))
     start = 1.0 if moves[-1].any() else 1.0 / max(1.0, float(np.abs(gradient).max()))
-    found = _flatter(point, direction, float(direction @ gradient), evaluate, start)
+    found = yield from _flatter(point, direction, float(direction @ gradient), evaluate, start)
     if found is None:
-        return point, [np.zeros_like(point), *moves, *changes], evaluate(point)[0]
+        return point, [np.zeros_like(point), *moves, *changes], (yield from evaluate(point))[0]
     there, loss, slope = found
     step, change = there - point, slope - gradient
     if step @ change > 0:
@@ -57,12 +59,12 @@ def is_lowest(moments: Sequence[Array], l2: float) -> bool:
 
 def _flatter(
     point: Array, direction: Array, first: float, evaluate: Evaluate, length: float
-) -> tuple[Array, float, Array] | None:
+) -> Generator[int, None, tuple[Array, float, Array] | None]:
     """A place along the direction where the slope is flat enough, J and the gradient there; None if none is."""
     low, low_slope, high, high_slope = 0.0, first, 0.0, 0.0
     for _ in range(PASSES if first < 0 else 0):
         there = point + direction * point.dtype.type(length)
-        loss, gradient = evaluate(there)
+        loss, gradient = yield from evaluate(there)
         slope = float(direction @ gradient)
         if abs(slope) <= FLATTER * -first:
             return there, loss, gradient.copy()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Generator, Iterator
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from core.network import Params, Workspace
 from core.schedules import SCHEDULES
 from core.state import Best, Examples, TrainingSpec, TrainingState, frozen, is_finished
 from core.work import piece_rows
+
+Result = TypeVar("Result")
 
 
 class Diverged(ArithmeticError):
@@ -73,11 +76,7 @@ class Run:
         """
         until = self.steps if steps is None else min(self.steps, self.step + steps)
         while self.step < until:
-            if self.newton:
-                with np.errstate(all="ignore"):
-                    self._move()
-            else:
-                yield from self._take_step()
+            yield from self._move() if self.newton else self._take_step()
 
     def judge(self, workspace: Workspace, examples: Examples) -> Generator[None, None, tuple[float, float]]:
         """Mean weighted loss and accuracy of the parameters of now; Diverged if the loss is not finite.
@@ -137,23 +136,32 @@ class Run:
         self._mind(loss)
         self._optimizer.update(self._vector, self._gradient, self._moments, self.updates, self.learning_rate)
 
-    def _move(self) -> None:
+    def _move(self) -> Iterator[int]:
         """A move of L-BFGS, which may look at all rows more than once."""
-        at, self._moments, loss = quasi_newton.move(self._vector.copy(), self._moments, self._slope)
+        work, most, moved = quasi_newton.move(self._vector.copy(), self._moments, self._slope), 0, None
+        while moved is None:
+            with np.errstate(all="ignore"):
+                done, moved = _next(work)
+                if moved is not None:
+                    self._settle(*moved)
+            if moved is None:
+                most = max(most, done)
+                yield most
+
+    def _settle(self, at: Array, moments: list[Array], loss: float) -> None:
         self._mind(loss)
-        self._vector[:] = at
+        self._vector[:], self._moments = at, moments
         if quasi_newton.is_lowest(self._moments, self.spec.l2):
             self._moments[0] = np.zeros_like(at)
         self.step += 1
         self.updates += 1
         self.loss_sum += loss * self.rows
 
-    def _slope(self, vector: Array) -> tuple[float, Array]:
+    def _slope(self, vector: Array) -> Generator[int, None, tuple[float, Array]]:
         self._vector[:] = vector
         x, labels, weights = self.train
-        spec, gradients = self.spec, self._gradients
-        loss = self._workspace.loss_and_gradients(
-            self.layers, x, labels, gradients, l2=spec.l2, weights=weights
+        loss = yield from self._workspace.gradients_in_pieces(
+            self.layers, x, labels, self._gradients, l2=self.spec.l2, weights=weights
         )
         return loss, self._gradient
 
@@ -175,8 +183,8 @@ def _rows(examples: Examples, part: slice) -> Examples:
     return Examples(x[part], labels[part], None if weights is None else weights[part])
 
 
-def _next(work: Generator[int, None, float]) -> tuple[int, float | None]:
-    """The rows done at the next stop, or at the end the loss."""
+def _next(work: Generator[int, None, Result]) -> tuple[int, Result | None]:
+    """The rows done at the next stop, or what there is at the end."""
     try:
         return next(work), None
     except StopIteration as end:

@@ -12,6 +12,16 @@ from core.network import Dense
 from core.training import Examples, TrainingSpec
 
 
+def moved(*arguments):
+    """A move, from its beginning to its end."""
+    work = quasi_newton.move(*arguments)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
+
+
 def spec(l2, **fields):
     return TrainingSpec(hidden_layer_sizes=(), optimizer="lbfgs", l2=l2, max_epochs=500, **fields)
 
@@ -72,9 +82,13 @@ def test_a_quadratic_of_any_condition_is_solved(seed, magnitude):
         gap = w - lowest
         return 0.5 * gap @ hessian @ gap, hessian @ gap
 
+    def in_one_piece(w):
+        yield 1
+        return evaluate(w)
+
     point, moments = np.zeros(12), [np.zeros(12)] * quasi_newton.MOMENTS
     for _ in range(400):
-        point, moments, loss = quasi_newton.move(point, moments, evaluate)
+        point, moments, loss = moved(point, moments, in_one_piece)
         if not moments[0].any() or loss < 1e-9:
             break
     assert evaluate(point)[0] < 1e-6
@@ -99,3 +113,15 @@ def test_learning_from_some_rows_is_learning_from_a_copy_of_them(make_examples):
         assert one.train_loss == pytest.approx(other.train_loss, rel=1e-5)
         for a, b in zip(one.state.parameters, other.state.parameters, strict=True):
             np.testing.assert_allclose(a.weight, b.weight, atol=1e-4)
+
+
+def test_a_move_over_many_rows_comes_in_pieces_and_they_change_no_bit(make_examples, monkeypatch):
+    """So that a run hears of its cancelling within a move."""
+    train, chosen = make_examples(100, 4, 3), spec(1e-3)
+    monkeypatch.setattr("core.run.piece_rows", lambda sizes: 30)
+    whole = list(training.fit(chosen, train, None, training.begin(chosen, 4, 3)))
+    parts = list(training.fit(chosen, train, None, training.begin(chosen, 4, 3), steps_per_yield=1))
+    assert len(parts) >= 4 * len(whole)
+    assert [each.train_loss for each in parts if each.fraction == 1] == [each.train_loss for each in whole]
+    assert sum(each.rows for each in parts) == 100 * len(whole)
+    assert np.array_equal(parts[-1].state.parameters[0].weight, whole[-1].state.parameters[0].weight)
