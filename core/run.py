@@ -56,7 +56,8 @@ class Run:
         self._gradients = network.layers(self._gradient, self.sizes)
         if not self.newton:
             self._optimizer = optimizers.make(spec.optimizer, momentum=spec.momentum)
-        self._workspace = Workspace(self.sizes, min(self.batch, piece_rows(self.sizes)), spec.dtype)
+        at_once = len(self.train.labels) if self.steps == 1 else self.batch
+        self._workspace = Workspace(self.sizes, min(at_once, piece_rows(self.sizes)), spec.dtype)
         self._feed = open_feed(spec, train, rows, self.batch) if self.steps > 1 else None
 
     @property
@@ -128,7 +129,7 @@ class Run:
                     self._update(loss)
             if loss is None:
                 yield self.seen + done
-        self.loss_sum += loss * len(labels)
+        self.loss_sum += loss * min(len(labels), self.rows)
 
     def _update(self, loss: float) -> None:
         self.step += 1

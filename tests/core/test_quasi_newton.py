@@ -106,6 +106,7 @@ def test_learning_from_some_rows_is_learning_from_a_copy_of_them(make_examples):
     copied = Examples(train.x[rows], train.labels[rows], train.weights[rows])
     for chosen in (
         spec(0.01, dtype="float64"),
+        TrainingSpec(hidden_layer_sizes=(5,), optimizer="gradient_descent", batch_size=None, max_epochs=3),
         TrainingSpec(hidden_layer_sizes=(5,), batch_size=16, max_epochs=3),
     ):
         *_, one = training.fit(chosen, train, None, training.begin(chosen, 4, 3), rows=rows)

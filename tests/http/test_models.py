@@ -130,6 +130,8 @@ def test_evaluation_gives_the_cards_metrics_and_keeps_nothing(site, client, iris
     assert answer.status_code == 200, answer.text
     assert answer.json()["rows"] == 100
     assert sum(map(sum, answer.json()["metrics"]["confusion_matrix"])) == 100
+    assert answer.json()["metrics"].keys() == client.get("/v1/models/iris/card").json()["metrics"].keys()
+    assert sum(each["rows"] for each in answer.json()["metrics"]["reliability"]) == 100
     assert client.get("/v1/datasets").json() == before
 
 

@@ -16,7 +16,7 @@ from app.training.body import run_job
 from app.training.checkpoints import Checkpoint, Checkpoints
 
 IRIS = (ROOT / "examples" / "data" / "iris.csv").read_bytes()
-GIVEN = {"max_epochs": 2}
+GIVEN = {"max_epochs": 2, "folds": 2, "l2": 0.01}
 
 
 class Rooms:
