@@ -79,7 +79,7 @@ def _new_job(services: Services, name: str, version: int, said: VerifyBody) -> N
     try:
         dataset = services.datasets.get(str(lineage.get("dataset")))
     except DatasetNotFound as error:
-        reason = f"its dataset {lineage.get('dataset')!r} is no longer here"
+        reason = f"its dataset {lineage.get('dataset')!r} is not here"
         raise NotVerifiable(ref=ref, reason=reason) from error
     parent = lineage.get("parent")
     _check_parent(services, ref, parent)
@@ -106,7 +106,7 @@ def _check_parent(services: Services, ref: str, parent: object) -> None:
         if parent is not None:
             services.repository.card(*services.repository.resolve(str(parent)))
     except NotFound as error:
-        reason = f"{parent}, whose weights it went on from, is no longer here"
+        reason = f"{parent}, whose weights it went on from, is not here"
         raise NotVerifiable(ref=ref, reason=reason) from error
 
 

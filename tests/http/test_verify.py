@@ -87,7 +87,7 @@ def test_a_version_whose_dataset_is_gone_cannot_be_verified(trained):
     client = trained.client
     dataset = client.get("/v1/models/iris/card").json()["lineage"]["dataset"]
     assert client.delete(f"/v1/datasets/{dataset}").status_code == 204
-    refused(verify(client), f"its dataset '{dataset}' is no longer here")
+    refused(verify(client), f"its dataset '{dataset}' is not here")
     assert client.get("/v1/jobs?kind=verify").json()["items"] == []
 
 
@@ -99,7 +99,7 @@ def test_a_version_whose_parent_is_gone_cannot_be_verified(trained):
     trained.work()
     assert client.get("/v1/jobs").json()["items"][0]["metrics"]["identical"] is True
     assert client.delete("/v1/models/iris@1").status_code == 204
-    refused(verify(client, "iris@2"), "iris@1, whose weights it went on from, is no longer here")
+    refused(verify(client, "iris@2"), "iris@1, whose weights it went on from, is not here")
 
 
 def test_a_card_that_does_not_say_what_was_asked_for_cannot_be_verified(trained):

@@ -171,6 +171,7 @@ CARD: dict[str, Any] = {
     "classes": _SPECIES,
     "sizes": [4, 128, 3],
     "hyperparameters": _HYPERPARAMETERS,
+    "requested": {"algorithm": "auto", "hyperparameters": {}},
     "rows": {"train": 135, "validation": 15},
     "metrics": _METRICS,
     "temperature": 1.91,
