@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.http import errors
+from app.http import errors, vitals
 from app.http.cors import origins, shared
 from app.http.door import Door
 from app.http.feeds import Feeds
@@ -107,6 +107,7 @@ def create_app(services: Services) -> Application:
             begin_to_stop()
             if share is not None:
                 share.cancel()
+                await anyio.to_thread.run_sync(services.meters.write)
             await anyio.to_thread.run_sync(services.stop)
 
     app = Application(
@@ -129,6 +130,7 @@ def create_app(services: Services) -> Application:
         predictor=services.predictor, settings=settings, meters=services.meters, parser=desk.parser
     )
     app.state.lane = Lane(desk, app.state.inference, settings)
+    services.meters.watch({**vitals.of_process(), **_at_work(app, services)})
     door = Door(
         app.framework,
         lane=app.state.lane,
@@ -164,6 +166,21 @@ def _telemetry(settings: Settings) -> TelemetryConfig:
     """FastAPI's own hooks, without its logs: what it says there of a wrong request may hold the caller's data."""
     reported = settings.opentelemetry
     return {"auto_configure": reported, "tracing": reported, "metrics": reported, "logs": False}
+
+
+def _at_work(app: FastAPI, services: Services) -> dict[str, vitals.Reader]:
+    """What this process is busy with, by the names of its metrics."""
+    turns, uploads, cache = app.state.lane.turns, app.state.uploads, services.cache
+    return {
+        "neurona_predictions_in_flight": lambda: turns.taken,
+        "neurona_predictions_waiting": lambda: turns.waiting,
+        "neurona_predictions_refused_total": lambda: turns.refused,
+        "neurona_uploads_in_flight": lambda: uploads.borrowed_tokens,
+        "neurona_model_cache_bytes": lambda: sum(cache.loaded().values()),
+        "neurona_model_loads_total": lambda: cache.counts()[0],
+        "neurona_model_load_failures_total": lambda: cache.counts()[1],
+        "neurona_model_evictions_total": lambda: cache.counts()[2],
+    }
 
 
 async def _share(services: Services) -> None:

@@ -1,6 +1,8 @@
 """What is read off the rooms when Prometheus asks: jobs from the database, models from the cache."""
 
 from collections.abc import Iterator
+from importlib.metadata import version
+from platform import python_version
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -67,8 +69,8 @@ class CacheMetrics:
         size = GaugeMetricFamily(
             "neurona_model_bytes", "Memory of a loaded version", labels=("model", "version")
         )
-        for (name, version), count in self._cache.loaded().items():
-            size.add_metric((name, str(version)), count)
+        for (name, number), count in self._cache.loaded().items():
+            size.add_metric((name, str(number)), count)
         yield size
         failures = GaugeMetricFamily(
             "neurona_model_load_failed", "Whether a load fails now", labels=("reference",)
@@ -76,3 +78,14 @@ class CacheMetrics:
         for reference in self._cache.failures():
             failures.add_metric((reference,), 1)
         yield failures
+
+
+class BuildMetrics:
+    """What this server is made of."""
+
+    def collect(self) -> Iterator[Metric]:
+        """The family, always 1."""
+        labels = {"version": version("neurona"), "python": python_version(), "numpy": version("numpy")}
+        family = GaugeMetricFamily("neurona_build_info", "Releases that answer here", labels=tuple(labels))
+        family.add_metric(tuple(labels.values()), 1)
+        yield family

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive
 
+from app.errors import NeuronaError
 from app.http.bodies import Patience, receive_body
 from app.http.native import Desk, predict
 from app.http.oip.inference import Inference
@@ -106,6 +107,14 @@ class Lane:
             setting="max_predict_bytes",
             patience=self._patience,
         )
+
+    def known(self, call: Call) -> str:
+        """The name that was called, for metrics: of a model that is served, and one word for all else."""
+        name = call.model.partition("@")[0]
+        try:
+            return name if self._desk.predictor.model_at_hand(name) is not None else "(other)"
+        except NeuronaError:
+            return "(other)"
 
     async def respond(self, request: Request) -> Response:
         """The same, for the routes that describe these paths on the OpenAPI page."""

@@ -8,13 +8,15 @@ ended. `prometheus_client` writes the page.
 import json
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
+from app.http import vitals
 from app.repository.model import Model
 from app.serving.predictor import Rows
 from app.serving.sampler import Sampler
@@ -118,6 +120,16 @@ class Meters:
         self._folder, self._sampler_of = folder, sampler_of
         self._routes: dict[Route, Durations] = {}
         self._served: dict[Served, Tally] = {}
+        self._failed: dict[tuple[str, str, int], int] = {}
+        self._readers: dict[str, vitals.Reader] = {}
+
+    def watch(self, readers: Mapping[str, vitals.Reader]) -> None:
+        """Tell these numbers, too, whenever somebody asks; names as in `vitals.TEXTS`."""
+        self._readers.update(readers)
+
+    def fail(self, protocol: str, model: str, status: int) -> None:
+        """Count a prediction that was refused."""
+        self._failed[protocol, model, status] = self._failed.get((protocol, model, status), 0) + 1
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
@@ -145,6 +157,8 @@ class Meters:
         plains = [self._plain(), *self._siblings()]
         yield from _requests([entry for plain in plains for entry in plain["routes"]])
         yield from _predictions([entry for plain in plains for entry in plain["served"]])
+        yield _failures([entry for plain in plains for entry in plain["failed"]])
+        yield from vitals.families((plain["process"], plain["vitals"]) for plain in plains)
 
     def _siblings(self) -> Iterator[dict[str, Any]]:
         for path in sorted(self._folder.glob("*.json")):
@@ -156,6 +170,9 @@ class Meters:
         return {
             "routes": [[list(key), each.counts, each.total] for key, each in list(self._routes.items())],
             "served": [[list(key), *each.plain()] for key, each in list(self._served.items())],
+            "failed": [[list(key), count] for key, count in list(self._failed.items())],
+            "process": os.getpid(),
+            "vitals": vitals.read(self._readers),
         }
 
 
@@ -195,6 +212,18 @@ def _predictions(entries: Iterable[Any]) -> Iterator[Metric]:
         for labels, (counts, total) in _summed(([*entry[0], part], entry[place]) for entry in entries):
             seconds.add_metric(labels, _buckets(counts), total)
     yield seconds
+
+
+def _failures(entries: Iterable[Any]) -> Metric:
+    sums: Counter[tuple[str, ...]] = Counter()
+    for key, count in entries:
+        sums[tuple(map(str, key))] += count
+    family = CounterMetricFamily(
+        "neurona_prediction_failures", "Predictions refused", labels=("protocol", "model", "status")
+    )
+    for labels, count in sums.items():
+        family.add_metric(labels, count)
+    return family
 
 
 def _summed(entries: Iterable[Any]) -> Iterable[tuple[tuple[str, ...], tuple[list[int], float]]]:

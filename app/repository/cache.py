@@ -128,6 +128,10 @@ class ModelCache:
         """The versions in memory, least recently used first, with their bytes."""
         return self._loaded.sizes()
 
+    def counts(self) -> tuple[int, int, int]:
+        """Versions loaded, loads that failed, and versions dropped to make room, since the beginning."""
+        return self._loaded.loads, self._loaded.failures, self._loaded.evictions
+
     def close(self) -> None:
         """Starts no more loads; what is held is still served."""
         self._executor.shutdown(wait=False, cancel_futures=True)

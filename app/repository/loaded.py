@@ -19,6 +19,7 @@ class LoadedModels:
         self._lock = threading.Lock()
         self._models: OrderedDict[Key, tuple[Model, int]] = OrderedDict()
         self._flights: dict[Key, Future[Model]] = {}
+        self.loads = self.failures = self.evictions = 0  # in all
 
     def get(self, key: Key) -> Model:
         """The model, loaded if need be; threads that want the same one wait for the first."""
@@ -51,10 +52,12 @@ class LoadedModels:
             size = model.nbytes
         except BaseException as error:
             with self._lock:
+                self.failures += 1
                 del self._flights[key]
             flight.set_exception(error)
         else:
             with self._lock:
+                self.loads += 1
                 del self._flights[key]
                 self._models[key] = (model, size)
                 self._evict()
@@ -65,3 +68,4 @@ class LoadedModels:
         while total > self._capacity and len(self._models) > 1:
             _, (_, size) = self._models.popitem(last=False)
             total -= size
+            self.evictions += 1

@@ -1,12 +1,15 @@
 """What Prometheus reads is what happened, in all processes together."""
 
 import os
+import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.http import vitals
 from app.http.meters import SECONDS, Meters
 from app.serving.sampler import Sampler
 
@@ -88,3 +91,50 @@ def test_a_folder_that_cannot_be_written_costs_nothing_else(tmp_path):
     meters.request("GET", "/x", 200, 0.1)
     meters.write()
     assert SimpleNamespace(found=list(meters.collect())).found
+
+
+def test_refused_predictions_are_counted_by_model_and_status_and_strange_names_make_no_series(site, client):
+    site.train()
+    client.post("/v1/models/iris/predict", json={"instances": [[1, 2, 3, 4]]})
+    for _ in range(2):
+        assert client.post("/v1/models/iris/predict", json={"instances": [[1]]}).status_code == 422
+        assert client.post("/v2/models/iris/infer", json={"inputs": []}).status_code == 400
+    for name in ("a", "b", "%0a"):
+        client.post(f"/v1/models/{name}/predict", json={"instances": [[1]]})
+    found = samples(client.get("/metrics").text)
+    name = "neurona_prediction_failures_total"
+    native, oip = ("protocol", "native"), ("protocol", "oip")
+    assert found[name, (("model", "iris"), native, ("status", "422"))] == 2
+    assert found[name, (("model", "iris"), oip, ("status", "400"))] == 2
+    assert found[name, (("model", "(other)"), native, ("status", "404"))] >= 2
+    assert {dict(labels)["model"] for told, labels in found if told == name} == {"iris", "(other)"}
+
+
+def test_a_server_tells_of_its_process_its_models_and_its_making(site, client):
+    site.train()
+    client.post("/v1/models/iris/predict", json={"instances": [[1, 2, 3, 4]]})
+    found = samples(client.get("/metrics").text)
+    pid = (("pid", str(os.getpid())),)
+    assert found["process_resident_memory_bytes", pid] > 10 << 20
+    assert found["process_open_fds", pid] > 3
+    assert abs(found["process_start_time_seconds", pid] - time.time()) < 3600
+    assert found["process_cpu_seconds_total", pid] > 0
+    assert found["neurona_model_loads_total", ()] == 1
+    assert found["neurona_model_cache_bytes", ()] == sum(
+        value for (name, _), value in found.items() if name == "neurona_model_bytes"
+    )
+    assert {name for name, _ in found} >= set(vitals.TEXTS), "each of them is told"
+    [built] = [dict(labels) for name, labels in found if name == "neurona_build_info"]
+    assert set(built) == {"version", "python", "numpy"}
+
+
+def test_what_a_dead_process_did_is_kept_and_what_it_was_doing_is_not(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    numbers = {"neurona_model_loads_total": 3, "neurona_predictions_in_flight": 2, "process_open_fds": 9}
+    processes = [(ended.pid, numbers), (os.getpid(), numbers), (os.getppid(), numbers)]
+    told = {family.name: family.samples for family in vitals.families(processes)}
+    assert [sample.value for sample in told["neurona_model_loads"]] == [9]
+    assert [sample.value for sample in told["neurona_predictions_in_flight"]] == [4]
+    pids = {sample.labels["pid"] for sample in told["process_open_fds"]}
+    assert pids == {str(os.getpid()), str(os.getppid())}

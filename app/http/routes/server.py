@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import BaseModel
 
-from app.http.gauges import CacheMetrics, FeedbackMetrics, JobMetrics
+from app.http.gauges import BuildMetrics, CacheMetrics, FeedbackMetrics, JobMetrics
 from app.http.routes.dependencies import Rooms
 from app.http.routes.examples import answer
 from app.http.routes.inference_examples import NOT_READY
@@ -64,6 +64,7 @@ def ready(rooms: Rooms, response: Response) -> dict[str, Any]:
 def metrics(rooms: Rooms) -> Response:
     """Of all processes of this server."""
     registry = CollectorRegistry()
+    registry.register(BuildMetrics())
     registry.register(rooms.meters)
     registry.register(rooms.drifts)
     registry.register(JobMetrics(rooms.jobs))
