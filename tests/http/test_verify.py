@@ -1,6 +1,10 @@
 """Whoever doubts a version has it trained again: a job like any other, that answers with a comparison of bits."""
 
+import shutil
+
 import pytest
+
+from app.jobs import JobStore
 
 QUICK = "label=species&algorithm=relu_network&folds=1"
 
@@ -89,6 +93,18 @@ def test_a_version_whose_dataset_is_gone_cannot_be_verified(trained):
     assert client.delete(f"/v1/datasets/{dataset}").status_code == 204
     refused(verify(client), f"its dataset '{dataset}' is not here")
     assert client.get("/v1/jobs?kind=verify").json()["items"] == []
+
+
+def test_a_dataset_deleted_while_a_verification_is_being_accepted_is_missed(trained, monkeypatch):
+    real = JobStore.submit
+
+    def submit(self, *arguments, **more):
+        for folder in (trained.settings.data / "datasets").glob("ds_*"):
+            shutil.rmtree(folder)
+        return real(self, *arguments, **more)
+
+    monkeypatch.setattr(JobStore, "submit", submit)
+    refused(verify(trained.client), "is not here")
 
 
 def test_a_version_whose_parent_is_gone_cannot_be_verified(trained):
