@@ -194,7 +194,6 @@ CARD: dict[str, Any] = {
         "parent": None,
         "seed": 0,
         "training_memory_bytes": 4294967296,
-        "training_memory_bytes": 4_294_967_296,
         "max_categories": 1000,
         "software": {
             "neurona": "0.1.0",
