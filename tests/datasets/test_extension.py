@@ -51,7 +51,7 @@ CELLS = st.tuples(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
 @given(later=st.lists(CELLS, min_size=1, max_size=12), cut=st.integers(0, 12))
 def test_whatever_comes_later_and_in_whatever_pieces(store, later, cut):
     rows, labels = [list(row[:-1]) for row in later], [row[-1] for row in later]

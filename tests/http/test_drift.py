@@ -27,7 +27,9 @@ def trained(site, client):
     x = normal(0, 600)
     data = {"instances": x.tolist(), "labels": (x[:, 0] > 0).tolist(), "feature_names": list(COLUMNS)}
     assert (
-        client.post("/v1/models/m/train?max_epochs=5&algorithm=softmax_regression", json=data).status_code
+        client.post(
+            "/v1/models/m/train?max_epochs=5&algorithm=softmax_regression&folds=1", json=data
+        ).status_code
         == 202
     )
     assert site.work() == ["succeeded"]
@@ -94,7 +96,7 @@ def test_threshold_and_number_of_columns_are_settings(make_site):
     site = make_site(drift_threshold=50, max_drift_columns=2)
     x = normal(0, 600)
     data = {"instances": x.tolist(), "labels": (x[:, 0] > 0).tolist()}
-    site.client.post("/v1/models/m/train?max_epochs=5&algorithm=softmax_regression", json=data)
+    site.client.post("/v1/models/m/train?max_epochs=5&algorithm=softmax_regression&folds=1", json=data)
     site.work()
     native(site.client, normal(1, 400, shift=1.5))
     found = site.client.get("/v1/models/m").json()

@@ -3,6 +3,7 @@
 import csv
 import io
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,17 @@ URL = "/v1/models/iris/feedback"
 def flowers(iris_csv):
     rows = list(csv.DictReader(io.StringIO(iris_csv.decode())))
     return [[float(row[name]) for name in NAMES] for row in rows], [row["species"] for row in rows]
+
+
+@pytest.fixture
+def shipped(make_site):
+    """A client of a server with the models that ship, where nothing need be trained."""
+    return make_site(models_seed=Path(__file__).parents[2] / "models").client
+
+
+def train(site):
+    """A model of iris, trained in no time; the job."""
+    return site.train(query="label=species&algorithm=softmax_regression&hidden_layer_sizes=&folds=1")
 
 
 def send(client, rows, labels, key=None, url=URL):
@@ -39,8 +51,8 @@ def metrics(client, name):
     }
 
 
-def test_feedback_says_how_good_production_is_as_its_answers_do(site, client, flowers):
-    site.train()
+def test_feedback_says_how_good_production_is_as_its_answers_do(shipped, flowers):
+    client = shipped
     rows, labels = flowers[0][40:110], flowers[1][40:110]
     answer = client.post("/v1/models/iris/predict", json={"instances": rows}).json()
     places = [answer["classes"].index(label) for label in labels]
@@ -60,8 +72,8 @@ def test_feedback_says_how_good_production_is_as_its_answers_do(site, client, fl
     assert client.get("/v1/models/iris").json()["feedback"]["accuracy"] == pytest.approx(right)
 
 
-def test_rows_come_as_lists_or_objects_and_are_checked_as_a_predictions_are(site, client, flowers):
-    site.train()
+def test_rows_come_as_lists_or_objects_and_are_checked_as_a_predictions_are(shipped, flowers):
+    client = shipped
     rows, labels = flowers
     objects = [dict(zip(NAMES, row, strict=True)) for row in rows[:3]]
     assert send(client, objects, labels[:3]).status_code == 201
@@ -89,8 +101,8 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("body", "said"), WRONG)
-def test_what_is_no_feedback_is_refused_and_not_kept(site, client, body, said):
-    site.train()
+def test_what_is_no_feedback_is_refused_and_not_kept(shipped, body, said):
+    client = shipped
     refused = client.post(URL, json=body)
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid"), refused.text
     assert said in refused.json()["detail"]
@@ -99,7 +111,7 @@ def test_what_is_no_feedback_is_refused_and_not_kept(site, client, body, said):
 
 def test_labels_are_of_the_classes_type(site, client):
     data = {"instances": [[float(i % 2)] for i in range(40)], "labels": [i % 2 for i in range(40)]}
-    client.post("/v1/models/m/train?max_epochs=30", json=data)
+    client.post("/v1/models/m/train?max_epochs=30&algorithm=softmax_regression&folds=1", json=data)
     assert site.work() == ["succeeded"]
     url = "/v1/models/m/feedback"
     assert send(client, [[0], [1]], [0, 1.0], url=url).json()["accuracy"] == 1
@@ -107,8 +119,8 @@ def test_labels_are_of_the_classes_type(site, client):
     assert "got the number 0.5" in send(client, [[0]], [0.5], url=url).json()["detail"]
 
 
-def test_a_class_that_production_lacks_is_never_foreseen_and_has_no_loss(site, client, flowers):
-    site.train()
+def test_a_class_that_production_lacks_is_never_foreseen_and_has_no_loss(shipped, flowers):
+    client = shipped
     rows = flowers[0][:2]
     alone = send(client, rows[:1], ["orchid"]).json()
     assert (alone["accuracy"], alone["log_loss"], alone["unknown_labels"]) == (0, None, 1)
@@ -121,7 +133,7 @@ def test_a_class_that_production_lacks_is_never_foreseen_and_has_no_loss(site, c
 
 
 def test_the_same_key_and_body_count_once_whatever_happens_meanwhile(site, client, flowers):
-    site.train()
+    train(site)
     rows, labels = flowers[0][:4], flowers[1][:4]
     first = send(client, rows, labels, key="k")
     retrain(site)
@@ -134,8 +146,8 @@ def test_the_same_key_and_body_count_once_whatever_happens_meanwhile(site, clien
     assert send(client, rows, labels, key="x" * 256).status_code == 422
 
 
-def test_one_key_sent_by_many_at_once_counts_once(site, client, flowers):
-    site.train()
+def test_one_key_sent_by_many_at_once_counts_once(shipped, flowers):
+    client = shipped
     answers = []
 
     def post():
@@ -151,7 +163,7 @@ def test_one_key_sent_by_many_at_once_counts_once(site, client, flowers):
 
 
 def test_what_is_retrained_with_feedback_is_what_one_body_would_have_been(site, client, iris_csv, flowers):
-    first = site.train()
+    first = train(site)
     rows, labels = flowers[0][45:60], [*flowers[1][45:59], "orchid"]
     send(client, rows[:7], labels[:7])
     send(client, [dict(zip(NAMES, row, strict=True)) for row in rows[7:]], labels[7:])
@@ -169,7 +181,7 @@ def test_what_is_retrained_with_feedback_is_what_one_body_would_have_been(site, 
 
 
 def test_who_retrains_every_week_adds_each_row_once(site, client, flowers):
-    site.train()
+    train(site)
     for week in range(3):
         part = slice(10 * week, 10 * week + 10)
         send(client, flowers[0][part], flowers[1][part])
@@ -181,7 +193,7 @@ def test_who_retrains_every_week_adds_each_row_once(site, client, flowers):
 
 def test_what_did_not_reach_production_is_added_again(site, client, flowers):
     """A version that was not promoted, or was rolled back, has not learned for production."""
-    first = site.train()
+    first = train(site)
     send(client, flowers[0][:10], flowers[1][:10])
     retrain(site, include_feedback=True, promote="never")
     send(client, flowers[0][10:15], flowers[1][10:15])
@@ -193,7 +205,7 @@ def test_what_did_not_reach_production_is_added_again(site, client, flowers):
 
 
 def test_without_feedback_to_add_nothing_is_trained_and_that_is_said(site, client, flowers):
-    first = site.train()
+    first = train(site)
     refused = client.post("/v1/models/iris/retrain?include_feedback=true")
     assert refused.status_code == 422
     assert f"no feedback on 'iris' that dataset {first['dataset']} does not hold" in refused.json()["detail"]
@@ -205,7 +217,7 @@ def test_without_feedback_to_add_nothing_is_trained_and_that_is_said(site, clien
 
 
 def test_a_key_of_a_retraining_means_the_feedback_of_its_first_time(site, client, flowers):
-    site.train()
+    train(site)
     send(client, flowers[0][:10], flowers[1][:10])
     headers, body = {"idempotency-key": "week-1"}, {"include_feedback": True}
     first = client.post("/v1/models/iris/retrain", json=body, headers=headers)
@@ -217,7 +229,7 @@ def test_a_key_of_a_retraining_means_the_feedback_of_its_first_time(site, client
 
 
 def test_a_dry_run_shows_what_feedback_adds(site, client, flowers):
-    first = site.train()
+    first = train(site)
     send(client, flowers[0][:10], flowers[1][:10])
     plan = client.post("/v1/models/iris/retrain?dry_run=true&include_feedback=true").json()
     assert (plan["rows"], plan["feedback"]) == (160, {"rows": 10, "base": first["dataset"]})
@@ -225,7 +237,7 @@ def test_a_dry_run_shows_what_feedback_adds(site, client, flowers):
 
 
 def test_feedback_of_another_schema_is_refused_by_what_differs(site, client, flowers):
-    site.train()
+    train(site)
     send(client, flowers[0][:10], flowers[1][:10])
     rows = [dict(zip(NAMES[:3], row[:3], strict=True)) for row in flowers[0]]
     other = client.post("/v1/datasets", json={"instances": rows, "labels": flowers[1]}).json()["id"]
@@ -239,7 +251,7 @@ def test_feedback_of_another_schema_is_refused_by_what_differs(site, client, flo
 def test_a_full_store_says_what_to_do_and_that_helps(make_site, flowers):
     site = make_site(max_feedback_rows=12)
     client = site.client
-    site.train()
+    train(site)
     rows, labels = flowers
     assert send(client, rows[:10], labels[:10]).status_code == 201
     full = send(client, rows[:3], labels[:3])
@@ -256,7 +268,7 @@ def test_a_full_store_says_what_to_do_and_that_helps(make_site, flowers):
 
 def test_limits_of_a_request_are_settings(make_site, flowers):
     site = make_site(max_feedback_request_rows=3, max_feedback_request_bytes=500)
-    site.train()
+    train(site)
     rows, labels = flowers
     many = send(site.client, rows[:4], labels[:4])
     assert (many.status_code, "max_feedback_request_rows" in many.text) == (413, True)
@@ -270,13 +282,13 @@ def test_limits_of_a_request_are_settings(make_site, flowers):
 
 
 def test_deleted_feedback_is_gone_and_a_deleted_models_too(site, client, flowers):
-    site.train()
+    train(site)
     send(client, flowers[0][:4], flowers[1][:4], key="k")
     assert client.delete(URL).status_code == 204
     assert client.get(URL).json()["versions"] == []
     assert send(client, flowers[0][:4], flowers[1][:4], key="k").status_code == 201
     assert client.delete("/v1/models/iris").status_code == 204
-    site.train()
+    train(site)
     assert client.get(URL).json() == {"model": "iris", "rows": 0, "new_rows": 0, "versions": []}
     assert client.get("/v1/models/iris").json()["feedback"] is None
 
@@ -296,7 +308,10 @@ def test_every_kind_of_column_is_fed_back(site, client):
     ]
     labels = [row["colour"] for row in rows]
     url = "/v1/models/m/feedback"
-    client.post("/v1/models/m/train?max_epochs=20", json={"instances": rows[:40], "labels": labels[:40]})
+    client.post(
+        "/v1/models/m/train?max_epochs=20&algorithm=softmax_regression&folds=1",
+        json={"instances": rows[:40], "labels": labels[:40]},
+    )
     assert site.work() == ["succeeded"]
     later = [{**row, "open": str(row["open"]).lower()} for row in rows[40:]]
     assert send(client, later, labels[40:], url=url).status_code == 201
@@ -307,7 +322,7 @@ def test_every_kind_of_column_is_fed_back(site, client):
 
 
 def test_without_a_database_a_models_versions_are_still_told(site, client):
-    site.train()
+    train(site)
     for file in site.settings.data.glob("neurona.db*"):
         file.unlink()
     answer = client.get("/v1/models/iris")
