@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     )
     max_uploads: int = Field(16, ge=1, description="uploads at once in a process; more get 429")
     max_in_flight: int = Field(
-        64, ge=1, description="large predictions (bodies beyond 64 KiB) at once in a process"
+        16, ge=1, description="large predictions (bodies beyond 64 KiB) at once in a process"
     )
     max_waiting: int = Field(1024, ge=0, description="predictions that wait for a place; more get 429")
     wait_seconds: float = Field(

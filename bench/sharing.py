@@ -20,7 +20,7 @@ for folder in (ROOT, ROOT / "scripts", ROOT / "bench"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from disturbed.processes import children, words  # noqa: E402 - the folders above are not packages
+from disturbed.processes import children, processor_seconds, words  # noqa: E402 - the folders above are not packages
 from local_server import running  # noqa: E402
 
 from app.repository.model import Model  # noqa: E402
@@ -61,21 +61,17 @@ def measure(folder: Path, width: int, workers: int, **settings: object) -> dict[
     with running(folder, workers=workers, trainer=False, **settings) as server:
         assert server.process is not None
         answering = [pid for pid in children(server.process.pid) if b"spawn_main" in words(pid)]
-        before = {pid: ticks(pid) for pid in answering}
+        before = {pid: processor_seconds(pid) for pid in answering}
         body = {"instances": [[0.5] * width]}
         until = time.monotonic() + 120
-        while time.monotonic() < until and any(ticks(pid) < before[pid] + 20 for pid in answering):
+        while time.monotonic() < until and any(
+            processor_seconds(pid) < before[pid] + 0.2 for pid in answering
+        ):
             with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as client:
                 assert client.post("/v1/models/large/predict", json=body).status_code == 200
         found = [rollup(pid) for pid in answering]
     assert len(found) == workers, "one process or none was found"
     return {name: sum(each[name] for each in found) / 1024 for name in FIGURES}
-
-
-def ticks(pid: int) -> int:
-    """Processor time that a process has used, in clock ticks."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
 
 
 def rollup(pid: int) -> dict[str, int]:

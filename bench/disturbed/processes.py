@@ -48,6 +48,12 @@ def alive(pid: int) -> bool:
         return False
 
 
+def processor_seconds(pid: int) -> float:
+    """Processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def workers_of(trainer: int) -> list[int]:
     """The Dask workers of a trainer."""
     return [each for each in descendants(trainer) if b"spawn_main" in words(each)]
