@@ -96,6 +96,16 @@ def test_a_dry_run_says_what_would_run_and_runs_nothing(client, iris_csv):
     assert client.get("/v1/jobs").json()["items"] == []
 
 
+def test_a_dry_run_knows_that_rows_will_stay_on_disk(make_site, iris_csv):
+    client = make_site(training_memory_bytes=1).client
+    plans = [
+        client.post(f"/v1/models/iris/train?dry_run=true&{said}", content=iris_csv, headers=CSV).json()
+        for said in ("folds=1&algorithm=softmax_regression", "folds=5&algorithm=softmax_regression")
+    ]
+    assert [plan["hyperparameters"]["optimizer"] for plan in plans] == ["adam", "lbfgs"]
+    assert plans[0]["memory_bytes"] > 2 * 64 * 2**20 > plans[1]["memory_bytes"]  # two pools
+
+
 WRONG = [
     ({"dataset": "ds_0123456789abcdef"}, 404, "ds_0123456789abcdef"),
     ({}, 422, "dataset"),

@@ -15,6 +15,9 @@ MIXED = "n,c,b,y\n" + "".join(
     f"{'' if row % 11 == 0 else row * 0.5},{'abc'[row % 3]},{'true' if row % 4 else 'false'},{row * 7 % 3}\n"
     for row in range(900)
 )
+NUMBERS = "n,whole,y\n" + "".join(
+    f"{'' if row % 11 == 0 else row * 0.5},{row % 13},{row * 7 % 3}\n" for row in range(900)
+)
 SINGLE = {"folds": 1}
 
 
@@ -48,6 +51,15 @@ def test_rows_on_disk_make_the_same_material_as_in_memory(bench, many_batches, g
     np.testing.assert_array_equal(streamed.held.examples.labels, whole.held.examples.labels)
     if whole.held.examples.weights is not None:
         np.testing.assert_allclose(streamed.held.examples.weights, whole.held.examples.weights)
+
+
+def test_numbers_alone_are_encoded_on_the_way_as_in_memory(bench, many_batches):
+    whole, streamed = both(bench, NUMBERS, SINGLE)
+    assert streamed.encoding.inputs == 2
+    assert streamed.encoding.width == 3
+    source = streamed.held.examples.x
+    for rows in (slice(0, 900), slice(60, 70), streamed.held.rows):
+        np.testing.assert_allclose(source[rows], whole.held.examples.x[rows], atol=1e-6)
 
 
 def test_fewer_rows_are_held_out_where_those_asked_for_would_not_fit(bench, many_batches, monkeypatch):
