@@ -48,6 +48,13 @@ def test_production_is_judged_by_what_its_members_had_not_seen(bench, algorithm)
     assert job.metrics["log_loss"] == first.metrics["log_loss"]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_same_version_trained_again_is_not_better(bench, seed):
+    given = {"folds": 3, "max_epochs": 4, "seed": seed}
+    bench.train(algorithm="relu_network", given=given)
+    assert bench.train(algorithm="relu_network", given=given).promoted is False
+
+
 def test_a_single_network_in_production_is_judged_on_the_rows_that_it_was_validated_by(bench):
     given = {"hidden_layer_sizes": [8], "max_epochs": 12}
     bench.train(algorithm="relu_network", given=given)

@@ -13,27 +13,37 @@ _DATASET_ID, _JOB_ID = "ds_7711e08ff4e76d4c", "job_ee6c6c73c82dbe91"
 _HYPERPARAMETERS = {
     "hidden_layer_sizes": [128],
     "optimizer": "adam",
-    "learning_rate": 0.002,
+    "learning_rate": 0.0025,
     "schedule": "cosine",
     "momentum": 0.9,
-    "batch_size": 16,
-    "max_epochs": 200,
-    "patience": 50,
+    "batch_size": 32,
+    "max_epochs": 100,
+    "patience": 25,
+    "folds": 10,
     "validation_fraction": 0.1,
     "l2": 0.0067,
     "class_weight": None,
     "seed": 0,
 }
+_RELIABILITY = [{"low": 0.93, "high": 1.0, "rows": 124, "confidence": 0.99, "accuracy": 0.99}]
 _METRICS = {
-    "rows": 15,
-    "accuracy": 1.0,
-    "log_loss": 0.17,
-    "macro_f1": 1.0,
-    "per_class": [{"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 5} for _ in _SPECIES],
-    "confusion_matrix": [[5, 0, 0], [0, 5, 0], [0, 0, 5]],
-    "brier": 0.068,
-    "ece": 0.15,
-    "reliability": [{"low": 0.93, "high": 1.0, "rows": 6, "confidence": 0.96, "accuracy": 1.0}],
+    "rows": 150,
+    "accuracy": 0.973,
+    "log_loss": 0.078,
+    "macro_f1": 0.973,
+    "per_class": [{"precision": 0.96, "recall": 0.96, "f1": 0.96, "support": 50} for _ in _SPECIES],
+    "confusion_matrix": [[50, 0, 0], [0, 48, 2], [0, 2, 48]],
+    "brier": 0.041,
+    "ece": 0.037,
+    "reliability": _RELIABILITY,
+}
+_PROMOTION = {
+    "rule": "if_better",
+    "production": 1,
+    "rows": 150,
+    "log_loss": 0.078,
+    "production_log_loss": 0.081,
+    "judged": "on rows that neither has learned from",
 }
 
 DATASET: dict[str, Any] = {
@@ -84,9 +94,9 @@ CANCELLED: dict[str, Any] = {
     "started_at": "2026-01-31T12:44:08.026Z",
     "finished_at": "2026-01-31T12:44:08.151Z",
     "progress": {
-        "epoch": 80,
-        "max_epochs": 200,
-        "fraction": 0.4,
+        "epoch": 40,
+        "max_epochs": 100,
+        "fraction": 0.7,
         "rows_per_second": 190163.5,
         "eta_seconds": 0.2,
     },
@@ -97,16 +107,16 @@ SUCCEEDED: dict[str, Any] = {
     "started_at": "2026-01-31T12:44:08.026Z",
     "finished_at": "2026-01-31T12:44:08.349Z",
     "progress": {
-        "epoch": 200,
-        "max_epochs": 200,
+        "epoch": 100,
+        "max_epochs": 100,
         "fraction": 1.0,
         "rows_per_second": 190163.5,
         "eta_seconds": 0.0,
     },
     "metrics": {
         name: _METRICS[name] for name in ("accuracy", "log_loss", "macro_f1", "brier", "ece")
-    }  # of the rows left out of training
-    | {"validation_rows": 15},
+    }  # of every row, by the members that have not seen it
+    | {"validation_rows": 150, "promotion": {**_PROMOTION, "promoted": True}},
     "promoted": True,
 }
 PLAN: dict[str, Any] = {
@@ -121,8 +131,8 @@ PLAN: dict[str, Any] = {
     "warm_start": None,
     "promote": "if_better",
     "feedback": None,
-    "parameters": 1027,
-    "memory_bytes": 63584,
+    "parameters": 10243,
+    "memory_bytes": 1426744,
     "warnings": [],
 }
 MODEL: dict[str, Any] = {"name": "iris", "versions": [1, 2], "aliases": {"production": 2, "staging": 1}}
@@ -161,7 +171,7 @@ FEEDBACK: dict[str, Any] = {
 FEEDBACK_SUMMARY: dict[str, Any] = {"model": "iris", "rows": 120, "new_rows": 20, "versions": [_ON_VERSION]}
 ALIAS: dict[str, Any] = {"model": "iris", "alias": "staging", "version": 2, "previous": 1}
 ROLLED_BACK: dict[str, Any] = {"model": "iris", "alias": "production", "version": 1, "previous": 2}
-EVALUATION: dict[str, Any] = {"model": "iris", "version": 1, "rows": 15, "metrics": _METRICS}
+EVALUATION: dict[str, Any] = {"model": "iris", "version": 1, "rows": 150, "metrics": _METRICS}
 CARD: dict[str, Any] = {
     "name": "iris",
     "version": 1,
@@ -169,12 +179,47 @@ CARD: dict[str, Any] = {
     "created_at": "2026-01-31T12:44:08.330Z",
     "algorithm": "relu_network",
     "classes": _SPECIES,
-    "sizes": [4, 128, 3],
+    "sizes": [4, 1280, 3],
     "hyperparameters": _HYPERPARAMETERS,
     "requested": {"algorithm": "auto", "hyperparameters": {}},
-    "rows": {"train": 135, "validation": 15},
+    "committee": {
+        "members": 10,
+        "hidden": [128],
+        "deal": {
+            "folds": 10,
+            "fraction": 0.1,
+            "seed": 0,
+            "columns": ["sepal_length", "sepal_width", "petal_length", "petal_width"],
+            "together": True,
+        },
+    },
+    "rows": {"train": 150, "validation": 150},
+    "metrics_on": "out-of-fold",
     "metrics": _METRICS,
-    "temperature": 1.91,
+    "temperature": 0.91,
+    "calibration": {
+        "temperature": 0.91,
+        "class_weight_shift": 0.0,
+        "before": {"log_loss": 0.079, "ece": 0.041, "reliability": _RELIABILITY},
+        "after": {"log_loss": 0.078, "ece": 0.037, "reliability": _RELIABILITY},
+    },
+    "promotion": _PROMOTION,
+    "candidates": [
+        {
+            "algorithm": "softmax_regression",
+            "validation_log_loss": 0.083,
+            "uncalibrated": 0.085,
+            "temperature": 1.1,
+            "epochs": 98,
+        },
+        {
+            "algorithm": "relu_network",
+            "validation_log_loss": 0.078,
+            "uncalibrated": 0.079,
+            "temperature": 0.91,
+            "epochs": 61,
+        },
+    ],
     "encoding": {
         "columns": [
             {"name": "sepal_length", "type": "numeric", "mean": 5.82, "scale": 0.81, "indicator": False}
