@@ -9,6 +9,7 @@ from app.http.services import Services
 _NAME = "[a-z0-9][a-z0-9._-]{0,63}"
 _ALIAS = "([a-z]|[0-9]+[a-z._-])[a-z0-9._-]{0,62}"
 _NUMBER = "[1-9][0-9]{0,17}"
+REF = f"^{_NAME}(@({_NUMBER}|{_ALIAS}))?$"
 
 
 def services(request: Request) -> Services:
@@ -30,7 +31,7 @@ Ref = Annotated[
     Path(
         description="`name`, `name@7` or `name@alias`; a bare name means production",
         examples=["iris", "iris@1"],
-        json_schema_extra={"pattern": f"^{_NAME}(@({_NUMBER}|{_ALIAS}))?$"},
+        json_schema_extra={"pattern": REF},
     ),
 ]
 Alias = Annotated[

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from app.errors import Invalid, Problem
 from app.http import difference, verification
 from app.http.difference import Difference
-from app.http.routes.dependencies import Cursor, Limit, Name, Ref, Rooms
+from app.http.routes.dependencies import REF, Cursor, Limit, Name, Ref, Rooms
 from app.http.routes.examples import CONFLICT, NOT_FOUND, PROBLEMS, answer, problem
 from app.http.routes.samples import ALIAS_PAGE, DIFFERENCE, VERIFICATION, VERIFIED
 from app.http.routes.training import IDEMPOTENCY_KEY
@@ -84,6 +84,7 @@ def get_diff(
             alias="with",
             description="the later version, as `name`, `name@7` or `name@alias`; it may be another model's",
             examples=["iris@2"],
+            json_schema_extra={"pattern": REF},
         ),
     ],
 ) -> Difference:
