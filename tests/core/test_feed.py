@@ -36,7 +36,7 @@ def numbered(rows, block=8, pool=40):
     return Examples(Disk(np.arange(rows, dtype=np.float32)[:, None], block, pool), np.arange(rows))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(
     rows=st.integers(1, 300),
     block=st.integers(1, 40),
