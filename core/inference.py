@@ -1,7 +1,6 @@
 """Probabilities of a trained network, as quickly as NumPy gives them: what a server computes for every request."""
 
-from math import isnan
-from typing import NamedTuple
+from math import isfinite, isnan
 
 import numpy as np
 
@@ -11,25 +10,19 @@ from core.losses import softmax_in_place
 from core.network import Dense, Params
 
 NEAR = 8.0  # scales that a mean may lie from 0, for float32 to hold a value as well as its distance from the mean
-REACH = 1e12  # scales from 0 that a value may lie
 FINEST = 1e-12  # the least scale, and the reciprocal of the largest
 LARGEST = 1 << 20  # weights of the first layer, of which folding makes a copy
 
 _ZERO = np.zeros((), np.float32)
+_quiet = np.errstate(over="ignore", under="ignore", invalid="ignore")  # as a decorator it costs half
 
 
-class Folded(NamedTuple):
-    """A network that takes raw rows, (m, inputs) float32, whose squares sum up to less than `reach`."""
+def fold(params: Params, encoding: Encoding) -> Params | None:
+    """The network for raw rows, (m, inputs), with the scaling of its inputs in its first layer:
+    ((x − μ)/σ) W + b = x (W/σ) + (b − (μ/σ) W).
 
-    params: Params
-    reach: float
-
-
-def fold(params: Params, encoding: Encoding) -> Folded | None:
-    """The network with the scaling of its inputs in its first layer: ((x − μ)/σ) W + b = x (W/σ) + (b − (μ/σ) W).
-
-    None where that is not the same: inputs that are categories or have indicators, means too far from 0 for float32,
-    or a first layer too large to keep twice.
+    None where that is not the same: inputs that are categories or have indicators, means too far from 0 for
+    float32, or a first layer too large to keep twice.
     """
     first, *rest = params
     if encoding.inputs is None or encoding.width != encoding.inputs or first.weight.size > LARGEST:
@@ -40,39 +33,43 @@ def fold(params: Params, encoding: Encoding) -> Folded | None:
         return None
     weight = first.weight / scale[:, None]
     folded = Dense(weight.astype(np.float32), (first.bias - mean @ weight).astype(np.float32))
-    return Folded((folded, *rest), (REACH * finest) ** 2)
+    return (folded, *rest)
 
 
-def probabilities_of_raw(folded: Folded, x: Array, temperature: float = 1.0) -> Array | None:
-    """As `probabilities`, for raw rows; None also for those that hold a missing, an infinite or a far number.
-
-    And for what is not (m, inputs) float32 or float64.
-    """
-    right = x.dtype.char in "fd" and x.shape[1:] == folded.params[0].weight.shape[:1]
-    if not right or not np.vdot(x, x) < folded.reach:
+@_quiet
+def probabilities_of_raw(folded: Params, x: Array, temperature: float = 1.0) -> Array | None:
+    """As `probabilities`, for raw rows; None also for those that hold a missing or an infinite number, or one beyond
+    float32, and for what is not (m, inputs) float32 or float64."""
+    if x.dtype.char not in "fd" or x.shape[1:] != folded[0].weight.shape[:1]:
         return None
-    return probabilities(folded.params, x.astype(np.float32, copy=False), temperature)
+    return _probabilities(folded, x.astype(np.float32, copy=False), temperature, raw=True)
 
 
-@np.errstate(over="ignore", under="ignore", invalid="ignore")  # as a decorator it costs half
+@_quiet
 def probabilities(params: Params, x: Array, temperature: float = 1.0) -> Array | None:
     """softmax(logits / temperature): x (m, features) → (m, classes) float32; None if any of it is not finite.
 
     x: as `encoding.transform` gives it; nothing is checked. A batch of one goes through as a vector, which NumPy
     adds and multiplies in a third of the time that it takes for a matrix of one row.
     """
+    return _probabilities(params, x, temperature, raw=False)
+
+
+def _probabilities(params: Params, x: Array, temperature: float, *, raw: bool) -> Array | None:
+    """raw: rows may hold NaN or infinities. Such a row has no finite sum, however it is weighted (0 · ∞ is NaN), so
+    one unit of the first layer tells: to look at all of x would push the weights out of the processor's cache."""
     alone = len(x) == 1
     a = x[0] if alone else x
-    for weight, bias in params[:-1]:
+    for number, (weight, bias) in enumerate(params):
+        if number:
+            np.maximum(a, _ZERO, out=a)  # relu, mathematics.md row 6
         a = a.dot(weight)
         a += bias
-        np.maximum(a, _ZERO, out=a)  # relu, mathematics.md row 6
-    weight, bias = params[-1]
-    z = a.dot(weight)
-    z += bias
+        if raw and not number and not (isfinite(a[0]) if alone else np.isfinite(a[:, 0]).all()):
+            return None
     if temperature != 1.0:
-        z /= temperature
-    return _softmax_of_one(z) if alone else _softmax_of_many(z)
+        a /= temperature
+    return _softmax_of_one(a) if alone else _softmax_of_many(a)
 
 
 def _softmax_of_one(z: Array) -> Array | None:

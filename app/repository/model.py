@@ -7,7 +7,7 @@ from typing import Any
 
 from core import profile as profiles
 from core.encoding import Encoding, VectorColumn
-from core.inference import Folded, fold
+from core.inference import fold
 from core.network import Params, sizes
 from core.profile import Profile
 
@@ -32,7 +32,7 @@ class Model:
         return sizes(self.parameters)
 
     @cached_property
-    def folded(self) -> Folded | None:
+    def folded(self) -> Params | None:
         """The network for raw rows, where there is one: what most predictions are made with."""
         return fold(self.parameters, self.encoding)
 
@@ -47,7 +47,7 @@ class Model:
         """Memory that the model holds: weights exactly, the rest by a fair estimate."""
         weights = sum(layer.weight.nbytes + layer.bias.nbytes for layer in self.parameters)
         if self.folded is not None:
-            weights += self.folded.params[0].weight.nbytes
+            weights += self.folded[0].weight.nbytes
         vectors = [column for column in self.encoding.columns if isinstance(column, VectorColumn)]
         return weights + sum(v.mean.nbytes + v.scale.nbytes for v in vectors) + _estimate(self.card)
 

@@ -48,7 +48,7 @@ def test_whatever_number_comes_the_answer_is_right_or_there_is_none(centre, plac
         return
     found = inference.probabilities_of_raw(folded, x)
     if found is None:
-        assert not np.isfinite(value) or abs(value) > 1e8
+        assert not np.isfinite(value) or abs(value) > 1e30
     else:
         with np.errstate(all="ignore"):
             assert np.allclose(found, exact(params, fitted, x.astype(np.float64), 1.0), atol=1e-4)
@@ -79,3 +79,18 @@ def test_rows_of_another_shape_or_kind_are_declined(rng):
 def test_an_answer_that_is_no_number_is_none(rows):
     steep = (network.Dense(np.full((2, 3), 1e30, np.float32), np.zeros(3, np.float32)),)
     assert inference.probabilities(steep, np.full((rows, 2), 1e15, np.float32)) is None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("weight", [-1.0, 0.0, 1.0])
+def test_no_weight_hides_what_is_no_number(value, rows, weight):
+    """A hidden unit that an infinity sends below zero is 0 to all that follows."""
+    first = network.Dense(np.full((70, 40), weight, np.float32), np.zeros(40, np.float32))
+    last = network.Dense(np.ones((40, 3), np.float32), np.zeros(3, np.float32))
+    x = np.ones((rows, 70), np.float32)
+    assert inference.probabilities_of_raw((first, last), x) is not None
+    for place in (0, 33, 69):
+        holed = x.copy()
+        holed[-1, place] = value
+        assert inference.probabilities_of_raw((first, last), holed) is None
