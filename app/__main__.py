@@ -2,9 +2,11 @@
 
 import argparse
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from types import ModuleType
 
 # Only the module of the command at hand is imported: a client need not wait for the server's libraries.
 _COMMANDS = {
@@ -24,11 +26,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, summary in _COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
         if words[:1] == [name]:
-            module = importlib.import_module(f"app.commands.{name}")
+            module = _imported(f"app.commands.{name}")
             module.configure(command)
             command.set_defaults(run=module.run)
     arguments = parser.parse_args(words)
     return int(arguments.run(arguments))
+
+
+def _imported(name: str) -> ModuleType:
+    """That module. Meanwhile Ctrl-C ends the process at once: as an exception it may get lost in an import."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return importlib.import_module(name)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ import httpx
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
+NO_AUTHORITIES = ssl.SSLContext(
+    ssl.PROTOCOL_TLS_CLIENT
+)  # for plain HTTP: httpx would read all of the system's
 
 
 class LocalServer:
@@ -30,7 +33,7 @@ class LocalServer:
         self.port = _free_port()
         certificate = settings.get("ssl_certfile")
         self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self.port}"
-        self.verify = ssl.create_default_context(cafile=str(certificate)) if certificate else True
+        self.verify = ssl.create_default_context(cafile=str(certificate)) if certificate else NO_AUTHORITIES
         self.data, self.models, self.log = folder / "data", folder / "models", folder / "server.log"
         words = command or (sys.executable, "-m", "app", "serve")
         self.command = [word.format(port=self.port) for word in words]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from uvicorn.supervisors import Multiprocess
 
 from app.bootstrap import build_keys
 from app.http.keys import is_loopback, make_key
@@ -67,8 +68,23 @@ def run(arguments: argparse.Namespace) -> int:
     }
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _told_to_end)
-    uvicorn.run("app.main:app", **options)
+    if settings.workers == 1:
+        uvicorn.run("app.main:app", **options)
+    else:
+        config = uvicorn.Config("app.main:app", **options)
+        Workers(config, [config.bind_socket()]).run()
     return 0
+
+
+class Workers(Multiprocess):
+    """Uvicorn's processes. It asks each whether it lives, and waits up to `start_seconds` for the answer; here one
+    that has died meanwhile is not waited for, so that it and others are replaced at once."""
+
+    def keep_subprocess_alive(self) -> None:
+        """Called every half second."""
+        for process in self.processes:
+            process.child_conn.close()  # with this end left to the process alone, its death ends the wait
+        super().keep_subprocess_alive()
 
 
 def _told_to_end(*_: object) -> None:

@@ -1,8 +1,9 @@
 """The lane's own way through uvicorn, for predictions that come whole and are answered at once.
 
 For each request uvicorn makes a task, an event and a cycle of messages, which cost as much as all else about a small
-prediction (bench/serving.py). What has arrived in one piece, and needs no waiting, is answered here between reading
-the socket and writing it; the rest goes on as uvicorn has it, and meets the lane again behind the same door.
+prediction (bench/serving.py); a larger one makes it stop reading, and begin again, for each part that comes. What has
+arrived, and needs no waiting, is answered here between reading the socket and writing it; the rest goes on as uvicorn
+has it, and meets the lane again behind the same door.
 """
 
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -14,6 +15,7 @@ from app.http.connections import Connection
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
 _POST = b"POST"
+_HELD_BYTES = 64 << 20  # of bodies whose rest is waited for here, shared out among the connections
 
 
 class Answered(NamedTuple):
@@ -32,12 +34,13 @@ class AtOnce(Protocol):
 
 
 class LaneProtocol(Connection):
-    """One connection. A request is held back until it is known whether all of it is here."""
+    """One connection. A request is held back until all of it is here; not for long, and not if it is large."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._at_once: AtOnce | None = getattr(self.app, "at_once", None)
         self._held: list[bytes] | None = None
+        self._come = 0  # bytes since the held request began, if there is more of it to come
 
     def connection_made(self, transport: Any) -> None:
         entered = self.app
@@ -46,12 +49,20 @@ class LaneProtocol(Connection):
             self._at_once = None
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; a request of which more is to come goes uvicorn's way."""
+        """Feed the parser; a request that is more than this connection's share goes uvicorn's way."""
         super().data_received(data)
         if self._held is not None:
-            self._let_go()
-        if self.timeout_keep_alive_task is None:  # it is not at rest
+            self._come += len(data)
+            if self._come > _HELD_BYTES // len(self.connections):
+                self._let_go()
+        elif self.timeout_keep_alive_task is None:  # it is not at rest
             self.count_head(len(data))
+
+    def shutdown(self) -> None:
+        """End as uvicorn does; what is held is a request under way."""
+        if self._held is not None:
+            self._let_go()
+        super().shutdown()
 
     def on_message_begin(self) -> None:
         self._held = None
@@ -59,7 +70,7 @@ class LaneProtocol(Connection):
 
     def on_headers_complete(self) -> None:
         if self._may_be_held():
-            self._held = []
+            self._held, self._come = [], 0
         else:
             super().on_headers_complete()
 
@@ -75,6 +86,11 @@ class LaneProtocol(Connection):
         if self._held is None:
             super().on_message_complete()
         self._held = None
+
+    def _look(self) -> None:
+        if self._held is not None:
+            self._let_go()  # from here on it is waited for as patiently as any
+        super()._look()
 
     def _may_be_held(self) -> bool:
         """Whether this connection is at rest, and the request a plain POST."""

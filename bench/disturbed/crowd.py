@@ -10,18 +10,33 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from local_server import NO_AUTHORITIES
 
 FINAL = ("succeeded", "failed", "cancelled")
+_PLAIN: dict[str, Any] = {"trust_env": False, "verify": NO_AUTHORITIES}
 ANSWER_SECONDS = 120.0  # a request that is tried again and again is answered by then
 REFUSED_SECONDS = 20.0  # connections may be refused that long after a process that answers them was killed
 
-SPECS: tuple[dict[str, Any], ...] = (
-    {"data": "iris", "algorithm": "softmax_regression", "batch_size": "full", "max_epochs": 400},
+SPECS: tuple[dict[str, Any], ...] = (  # single networks that go on for a while, and committees
+    {
+        "data": "iris",
+        "algorithm": "softmax_regression",
+        "optimizer": "gradient_descent",
+        "batch_size": "full",
+        "max_epochs": 400,
+    },
     {"data": "digits", "algorithm": "relu_network", "hidden_layer_sizes": [64], "max_epochs": 150},
     {"data": "digits", "algorithm": "relu_network", "hidden_layer_sizes": [96, 32], "max_epochs": 60},
-    {"data": "digits", "algorithm": "auto", "max_epochs": 50},
-    {"data": "digits", "algorithm": "relu_network", "batch_size": "full", "max_epochs": 250},
-    {"data": "digits", "algorithm": "auto", "max_epochs": 60, "warm_start": "base@1"},
+    {"data": "iris", "algorithm": "auto", "max_epochs": 20},
+    {"data": "digits", "algorithm": "relu_network", "folds": 3, "max_epochs": 8},
+    {
+        "data": "digits",
+        "algorithm": "relu_network",
+        "hidden_layer_sizes": [128],
+        "batch_size": "full",
+        "max_epochs": 250,
+    },
+    {"data": "digits", "algorithm": "relu_network", "max_epochs": 8, "warm_start": "base@1"},
 )
 
 
@@ -84,7 +99,7 @@ class Crowd:
         begun = time.monotonic()
         while True:
             try:
-                answer = httpx.request(method, self.url + path, timeout=60, trust_env=False, **options)
+                answer = httpx.request(method, self.url + path, timeout=60, **_PLAIN, **options)
             except httpx.TimeoutException:
                 self.seen.wrong.append(f"{method} {path} was taken and left without an answer")
             except httpx.TransportError:
@@ -153,7 +168,7 @@ class Crowd:
     def _events(self, job: str, after: int) -> Iterator[tuple[str, dict[str, Any]]]:
         headers = {"Last-Event-ID": str(after)}
         url = f"{self.url}/v1/jobs/{job}/events"
-        with httpx.stream("GET", url, headers=headers, timeout=25, trust_env=False) as stream:
+        with httpx.stream("GET", url, headers=headers, timeout=25, **_PLAIN) as stream:
             if stream.status_code == 503:
                 raise httpx.ConnectError("not now")
             assert stream.status_code == 200, stream.status_code
@@ -175,7 +190,7 @@ class Crowd:
 
     def predict(self, rows: list[Any], expected: dict[str, Any], pause: float) -> None:
         """Ask for predictions all the time: each is right, or refused while somebody was dead."""
-        with httpx.Client(base_url=self.url, timeout=20, trust_env=False) as client:
+        with httpx.Client(base_url=self.url, timeout=20, **_PLAIN) as client:
             while not self.stop.wait(pause):
                 self._predict(client, rows, expected)
 

@@ -35,8 +35,8 @@ class Neurona:
 
     def train_long(self, model: str, *, epochs: int = 100_000) -> dict[str, Any]:
         """A job that is running, and goes on for as long as its epochs last."""
-        options = {"algorithm": "relu_network", "patience": "null", "max_epochs": epochs, "batch_size": 64}
-        job = self.train(model, self.digits, **options)
+        options = {"hidden_layer_sizes": 128, "patience": "null", "max_epochs": epochs, "batch_size": 64}
+        job = self.train(model, self.digits, algorithm="relu_network", **options)
         self.epochs(job, wait=20)
         return self.job(job)
 
@@ -95,7 +95,8 @@ class Neurona:
 
 
 def _open(server: LocalServer) -> Neurona:
-    return Neurona(server=server, http=httpx.Client(base_url=server.url, trust_env=False, timeout=60))
+    http = httpx.Client(base_url=server.url, trust_env=False, timeout=60, verify=server.verify)
+    return Neurona(server=server, http=http)
 
 
 @pytest.fixture(scope="session")

@@ -19,17 +19,21 @@ def test_drift_is_of_the_rows_of_all_processes_and_feedback_is_the_same_in_each(
     shifted = x[:300] + np.array([0, 3])
     for part in np.split(shifted, 12):  # by connections of their own, which come to either process
         rows = {"instances": part.tolist()}
-        answer = httpx.post(f"{neurona.server.url}/v1/models/m/predict", json=rows)
+        answer = httpx.post(
+            f"{neurona.server.url}/v1/models/m/predict", json=rows, verify=neurona.server.verify
+        )
         assert answer.status_code == 200
     until = time.monotonic() + 10
     seen = 0
     while seen < 295:  # of 300, the earlier of which count a little less
         assert time.monotonic() < until, f"{seen} rows were seen"
-        model = httpx.get(f"{neurona.server.url}/v1/models/m").json()
+        model = httpx.get(f"{neurona.server.url}/v1/models/m", verify=neurona.server.verify).json()
         seen = model["drift"]["rows"] if model["drift"] else 0
         time.sleep(0.05)  # a process shows what it counted every second
     assert [each["column"] for each in model["drift"]["columns"]] == ["x1", "x0"]
     assert len(model["warnings"]) == 1
     for _ in range(6):
-        found = httpx.get(f"{neurona.server.url}/v1/models/m").json()["feedback"]
+        found = httpx.get(f"{neurona.server.url}/v1/models/m", verify=neurona.server.verify).json()[
+            "feedback"
+        ]
         assert (found["rows"], found["accuracy"]) == (2, 1.0)

@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from local_server import NO_AUTHORITIES
 
 from app.bootstrap import build, build_workplace
 from app.http.app import create_app
@@ -116,7 +117,9 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
             chosen = Settings(trainer=False, **given)
             server = Listening(create_app(build(chosen)))
             opened.callback(server.close)
-            client = opened.enter_context(httpx.Client(base_url=server.open(), timeout=30))
+            client = opened.enter_context(
+                httpx.Client(base_url=server.open(), timeout=30, verify=NO_AUTHORITIES)
+            )
             return Site(client=client, settings=chosen, server=server)
 
         yield make

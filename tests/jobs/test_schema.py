@@ -87,6 +87,30 @@ def test_many_processes_may_start_at_once(url):
     assert differences(url) == []
 
 
+def test_many_may_open_a_new_file_at_once(tmp_path):
+    """Of those who turn on the write-ahead log together SQLite lets one, and refuses the others without waiting."""
+    failures = []
+
+    def open_it(url: str, together: threading.Barrier) -> None:
+        engine = connect(url)
+        together.wait()
+        try:
+            with reading(engine):
+                pass
+        except StorageFailed as error:
+            failures.append(error)
+        engine.dispose()
+
+    for each in range(40):
+        arguments = f"sqlite:///{tmp_path}/{each}.db", threading.Barrier(8)
+        threads = [threading.Thread(target=open_it, args=arguments) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+
+
 def test_a_database_of_a_later_release_is_refused_and_left_alone(store, url):
     engine = connect(url)
     with writing(engine) as connection:

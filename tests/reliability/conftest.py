@@ -23,6 +23,7 @@ from app.storage import folder
 IRIS = ROOT / "examples" / "data" / "iris.csv"
 DIGITS = ROOT / "examples" / "data" / "digits.csv"
 FINAL = ("succeeded", "failed", "cancelled")
+LONG = {"algorithm": "relu_network", "hidden_layer_sizes": 128, "patience": "null", "batch_size": 64}
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ class Live:
     def train(self, model: str, **options: Any) -> dict[str, Any]:
         answer = self.http.post(
             f"/v1/models/{model}/train",
-            params={"algorithm": "relu_network", "patience": "null", "batch_size": 64, **options},
+            params={**LONG, **options},
             content=DIGITS.read_bytes(),
             headers={"content-type": "text/csv"},
         )
@@ -143,7 +144,9 @@ def live(tmp_path: Path) -> Iterator[Callable[..., Live]]:
             server = LocalServer(tmp_path, **{"checkpoint_seconds": 0.3, **settings})
             server.start()
             stack.callback(server.stop)
-            http = stack.enter_context(httpx.Client(base_url=server.url, trust_env=False, timeout=60))
+            http = stack.enter_context(
+                httpx.Client(base_url=server.url, trust_env=False, timeout=60, verify=server.verify)
+            )
             return Live(server=server, http=http, stack=stack)
 
         yield make

@@ -7,10 +7,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 def test_no_promise_is_broken_by_kills_at_random(tmp_path) -> None:
-    outcome = disturb(tmp_path, kills=10, seed=11)
+    outcome = disturb(tmp_path, kills=6, seed=11)
     assert outcome.wrong == []
 
 
 def test_nor_with_the_records_on_postgresql(tmp_path, postgres) -> None:
-    outcome = disturb(tmp_path, kills=5, seed=12, database_url=postgres.database())
+    outcome = disturb(tmp_path, kills=3, seed=12, database_url=postgres.database())
     assert outcome.wrong == []

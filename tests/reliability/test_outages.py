@@ -1,5 +1,7 @@
 """Disk and database go away and come back: clear refusals meanwhile, training that goes on, nothing torn."""
 
+import os
+import signal
 import socket
 import subprocess
 import threading
@@ -8,6 +10,7 @@ from contextlib import suppress
 
 import httpx
 import pytest
+from disturbed.processes import children, words
 from local_server import ROOT, LocalServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -21,7 +24,10 @@ def predicts(neurona) -> bool:
 
 
 def submit(neurona):
-    body = {"data": {"instances": [[0], [1]] * 10, "labels": [0, 1] * 10}}
+    body = {
+        "data": {"instances": [[0], [1]] * 10, "labels": [0, 1] * 10},
+        "hyperparameters": {"folds": 1, "max_epochs": 5},
+    }
     return neurona.http.post("/v1/models/small/train", json=body)
 
 
@@ -39,7 +45,7 @@ def refused(answer) -> bool:
 
 def test_a_postgresql_that_crashes_and_comes_back_costs_time_alone(live, postgres) -> None:
     neurona = live(database_url=postgres.database(), models_seed=BASE)
-    job = neurona.train("m", max_epochs=400)
+    job = neurona.train("m", max_epochs=250)
     neurona.epoch(job, 3)
     postgres.crash()
     try:
@@ -51,7 +57,7 @@ def test_a_postgresql_that_crashes_and_comes_back_costs_time_alone(live, postgre
         postgres.start()
     done = neurona.ended(job)
     assert done["state"] == "succeeded", done
-    assert neurona.sequences(job) == list(range(1, 401))
+    assert neurona.sequences(job) == list(range(1, 251))
     assert submit(neurona).status_code == 202
 
 
@@ -71,7 +77,7 @@ def test_a_server_that_starts_without_its_database_trains_once_it_is_there(live,
 def test_a_full_disk_refuses_uploads_and_sets_jobs_back_until_there_is_room(live, disk) -> None:
     data = disk(24 * 1024)
     neurona = live(data=data, models_seed=BASE)
-    job = neurona.train("m", max_epochs=400, hidden_layer_sizes="256")
+    job = neurona.train("m", max_epochs=250, hidden_layer_sizes="256")
     neurona.epoch(job, 3)
     filler = data / "filler"
     with suppress(OSError), filler.open("wb") as file:
@@ -89,7 +95,7 @@ def test_a_full_disk_refuses_uploads_and_sets_jobs_back_until_there_is_room(live
         filler.unlink()
     done = neurona.ended(job)
     assert done["state"] == "succeeded", done
-    assert neurona.sequences(job) == list(range(1, 401))
+    assert neurona.sequences(job) == list(range(1, 251))
     assert len(neurona.http.get("/v1/datasets").json()["items"]) == 1
 
 
@@ -148,6 +154,28 @@ def test_no_job_is_accepted_for_a_dataset_that_is_being_deleted(live) -> None:
             thread.join()
         outcomes.add((answers["submit"], answers["delete"]))
     assert outcomes <= {(202, 409), (404, 204)}
+
+
+def test_a_process_that_dies_before_it_shows_life_keeps_no_other_from_being_replaced(live) -> None:
+    neurona = live(workers=2, models_seed=BASE, trainer=False)
+    server = neurona.server.process.pid
+
+    def processes() -> set[int]:
+        return {each for each in children(server) if b"spawn_main" in words(each)}
+
+    first, other = before = sorted(processes())
+    os.kill(first, signal.SIGKILL)
+    until = time.monotonic() + 10
+    while not (new := processes() - set(before)):
+        assert time.monotonic() < until
+    os.kill(max(new), signal.SIGSTOP)
+    time.sleep(1.5)  # by now it is asked, and its answer waited for
+    began = time.monotonic()
+    for each in (max(new), other):
+        os.kill(each, signal.SIGKILL)
+    with httpx.Client(base_url=neurona.server.url, trust_env=False, timeout=60) as client:
+        assert client.post("/v1/models/iris/predict", json={"instances": ROW}).status_code == 200
+    assert time.monotonic() - began < 15  # start_seconds is 30
 
 
 @pytest.mark.parametrize("processes", [2])

@@ -53,7 +53,7 @@ def test_the_second_trainer_takes_over_within_seconds_and_one_that_wakes_up_late
 ) -> None:
     neurona = live(trainer=False)
     one, two = neurona.trainer("one"), neurona.trainer("two")
-    job = neurona.train("m", max_epochs=900)
+    job = neurona.train("m", max_epochs=500)
     reached = neurona.epoch(job, 3)
     worker, waiter = active(one, two)
     assert "trainer active" not in waiter.log.read_text()
@@ -68,12 +68,12 @@ def test_the_second_trainer_takes_over_within_seconds_and_one_that_wakes_up_late
         os.kill(pid, signal.SIGCONT)
     done = neurona.ended(job)
     assert done["state"] == "succeeded", done
-    assert neurona.sequences(job) == list(range(1, 901))
+    assert neurona.sequences(job) == list(range(1, 501))
     assert neurona.http.get("/v1/models/m").json()["versions"] == [1]
     time.sleep(1.0)
     assert neurona.job(job) == done
     assert all(alive(pid) for pid in (worker.pid, waiter.pid))
-    next_job = neurona.train("m", max_epochs=400)
+    next_job = neurona.train("m", max_epochs=250)
     neurona.epoch(next_job, 0)
     for pid in waiter.family():
         os.kill(pid, signal.SIGKILL)
