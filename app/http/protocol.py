@@ -126,4 +126,15 @@ class LaneProtocol(Connection):
         if not keep_alive:
             self.transport.close()
         self.rest()
+        if self._come:
+            self._give_way()
         return True
+
+    def _give_way(self) -> None:
+        """Read no more in this turn: whoever sends a lot at once would else be answered again before all others."""
+        self.flow.pause_reading()
+        self.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()

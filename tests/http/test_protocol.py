@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.bootstrap import build
+from app.http import protocol
 from app.http.app import create_app
 from app.http.protocol import LaneProtocol
 from app.settings import Settings
@@ -151,6 +152,49 @@ def test_pieces_change_nothing(config: Config, cuts: list[int], name: str) -> No
     ours = asyncio.run(converse(LaneProtocol, config, pieces))
     whole = asyncio.run(converse(HttpToolsProtocol, config, [sent]))
     assert headers_sorted(ours[0]) == headers_sorted(whole[0])
+
+
+HEAD, BODY = AT_ONCE["a prediction"].split(b"\r\n\r\n")
+PARTS = [HEAD + b"\r\n\r\n" + BODY[:5], BODY[5:-9], BODY[-9:]]
+
+
+def test_a_prediction_that_comes_in_parts_takes_no_task_either(config: Config) -> None:
+    answer, _, tasks = asyncio.run(converse(LaneProtocol, config, PARTS))
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert tasks == 0
+
+
+def test_what_is_more_than_a_connections_share_goes_uvicorns_way(config: Config, monkeypatch) -> None:
+    held = asyncio.run(converse(LaneProtocol, config, PARTS))
+    monkeypatch.setattr(protocol, "_HELD_BYTES", len(PARTS[0]))
+    ours = asyncio.run(converse(LaneProtocol, config, PARTS))
+    assert ours[2] > 0
+    assert headers_sorted(ours[0]) == headers_sorted(held[0])
+
+
+@pytest.mark.parametrize("interruption", ["_look", "shutdown"])
+def test_what_is_held_is_answered_though_it_is_looked_at_or_the_server_ends(
+    config: Config, interruption: str
+) -> None:
+    async def interrupted() -> bytes:
+        state, wire = ServerState(), Wire()
+        connection = LaneProtocol(
+            config=config, server_state=state, app_state={}, _loop=asyncio.get_running_loop()
+        )
+        connection.connection_made(wire)
+        connection.data_received(PARTS[0])
+        assert not state.tasks
+        getattr(connection, interruption)()
+        assert state.tasks  # it is a request under way like any other
+        for part in PARTS[1:]:
+            connection.data_received(part)
+        await asyncio.wait(state.tasks, timeout=10)
+        connection.connection_lost(None)
+        return bytes(wire.written)
+
+    answer = asyncio.run(interrupted())
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert (b"connection: close" in answer) == (interruption == "shutdown")
 
 
 def headers_sorted(answers: bytes) -> list[bytes]:
