@@ -24,7 +24,6 @@ log = logging.getLogger("neurona.access")
 
 Server: TypeAlias = tuple[str, int | None] | None
 
-_FAILED = 400  # a status from here on is no prediction
 _SAFE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -66,11 +65,8 @@ class Door:
             self._keys.check(Role.PREDICT, headers, _address(scope.get("server")))
             reply = await self._lane.answer(call, headers, receive)
         except Exception as error:
-            status = await self._refuse(scope, receive, send, error=error, began=began, route=call.route)
-            self._meters.fail("native" if call.native else "oip", self._lane.known(call), status)
+            await self._refuse(scope, receive, send, error=error, began=began, route=call.route)
             return
-        if reply.status >= _FAILED:
-            self._meters.fail("oip", self._lane.known(call), reply.status)
         await send(
             {"type": "http.response.start", "status": reply.status, "headers": _headers(reply, request_id)}
         )
@@ -95,8 +91,6 @@ class Door:
             return None
         if reply is None:
             return None
-        if reply.status >= _FAILED:
-            self._meters.fail("oip", self._lane.known(call), reply.status)
         request_id = self._id(named)
         seconds = perf_counter() - began
         self._meters.request("POST", call.route, reply.status, seconds)
@@ -146,8 +140,8 @@ class Door:
 
     async def _refuse(
         self, scope: Scope, receive: Receive, send: Send, *, error: Exception, began: float, route: str
-    ) -> int:
-        """Say what was wrong; the status."""
+    ) -> None:
+        """Say what was wrong."""
         request = Request(scope, receive)
         if isinstance(error, NeuronaError):
             answer = respond(request, error)
@@ -158,7 +152,6 @@ class Door:
         answer.raw_headers = hardened(answer.raw_headers, scope["request_id"].encode())
         await answer(scope, receive, send)
         self._count(scope, route, answer.status_code, began)
-        return answer.status_code
 
     def _id(self, headers: Mapping[bytes, bytes]) -> bytes:
         """The caller's request id, if it is one that can be shown, or a new one."""

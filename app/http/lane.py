@@ -7,6 +7,7 @@ else goes on to the framework.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -17,6 +18,7 @@ from starlette.types import Receive
 
 from app.errors import NeuronaError
 from app.http.bodies import Patience, receive_body
+from app.http.errors import protocol_status, status_of
 from app.http.native import Desk, predict
 from app.http.oip.inference import Inference
 from app.http.oip.reply import Reply
@@ -28,6 +30,7 @@ Headers: TypeAlias = Mapping[bytes, bytes]
 
 _MODELS, _PREDICT = "/v1/models/", "/predict"
 _TENSORS, _INFER = "/v2/models/", "/infer"
+_FAILED, _BROKEN = 400, 500  # a status from here on is no prediction, and that of a fault of our own
 _SMALL_BODY = 64 * 1024  # waits for its rest without a place: uvicorn has it in memory anyway
 _LARGE_BODY = 32 * 1024 * 1024  # a larger one is computed in a thread: the others need not wait for it
 
@@ -75,18 +78,32 @@ class Lane:
     def at_once(self, call: Call, headers: Headers, body: bytes) -> Reply | None:
         """The answer to a call whose body is all here, if that needs no waiting; None to have it asked in `answer`.
 
-        Raises as `predict`.
+        Raises as `predict`, uncounted: it will be asked again.
         """
         if len(body) > self._settings.max_predict_bytes or (call.native and b"content-encoding" in headers):
             return None
-        return self._now(call, headers, body)
+        reply = self._now(call, headers, body)
+        if reply is not None and reply.status >= _FAILED:
+            self._fail(call, reply.status)
+        return reply
 
     async def answer(self, call: Call, headers: Headers, receive: Receive) -> Reply:
-        """The answer to a call.
+        """The answer to a call; one that fails is counted.
 
         Raises: Busy, if too many wait already or its turn does not come, which small ones need none of; else as
         `receive_body` and, in the native protocol, `predict`.
         """
+        try:
+            reply = await self._in_turn(call, headers, receive)
+        except Exception as error:
+            status = status_of(error) if isinstance(error, NeuronaError) else _BROKEN
+            self._fail(call, status if call.native else protocol_status(status))
+            raise
+        if reply.status >= _FAILED:
+            self._fail(call, reply.status)
+        return reply
+
+    async def _in_turn(self, call: Call, headers: Headers, receive: Receive) -> Reply:
         body = await self._body(call, headers, receive) if _small(headers) else None
         if body is not None and (reply := self._now(call, headers, body)) is not None:
             return reply
@@ -108,13 +125,12 @@ class Lane:
             patience=self._patience,
         )
 
-    def known(self, call: Call) -> str:
-        """The name that was called, for metrics: of a model that is served, and one word for all else."""
-        name = call.model.partition("@")[0]
-        try:
-            return name if self._desk.predictor.model_at_hand(name) is not None else "(other)"
-        except NeuronaError:
-            return "(other)"
+    def _fail(self, call: Call, status: int) -> None:
+        """Count a failure under the name that was called, if it is of a served model, or one word for all else."""
+        name, known = call.model.partition("@")[0], False
+        with suppress(NeuronaError):
+            known = self._desk.predictor.model_at_hand(name) is not None
+        self._desk.meters.fail("native" if call.native else "oip", name if known else "(other)", status)
 
     async def respond(self, request: Request) -> Response:
         """The same, for the routes that describe these paths on the OpenAPI page."""

@@ -65,6 +65,8 @@ def test_a_collector_hears_of_predictions_and_of_everything_else_but_of_no_data(
         live.http.post("/v1/models/iris/predict", json={"instances": [[SECRET, "wide"]]}).status_code == 422
     )
     assert live.http.get("/v1/models/nothing").status_code == 404
+    refused = 'neurona_prediction_failures_total{model="iris",protocol="native",status="422"} 1.0'
+    assert refused in live.http.get("/metrics").text, "as without a collector"
     live.http.close()
     live.server.stop()  # sends what is left
     spans = [
