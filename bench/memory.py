@@ -28,6 +28,7 @@ from swaps import BODY, NAME, each_answer, publish  # noqa: E402
 
 from app.bootstrap import build  # noqa: E402
 from app.http.app import Application, create_app  # noqa: E402
+from app.repository.aliases import HISTORY_LIMIT  # noqa: E402
 from app.repository.repository import Repository  # noqa: E402
 from app.settings import Settings  # noqa: E402
 
@@ -78,6 +79,8 @@ def swaps(folder: Path, count: int) -> list[float]:
     """Resident MiB of a server that loaded so many versions: after the warm-up, and after each tenth of the rest."""
     repository, sizes = Repository(folder / "models"), []
     publish(repository, VERSIONS)
+    for version in (2, 1) * (HISTORY_LIMIT // 2):  # the trail of moves is as long as it gets from the start
+        repository.set_alias(NAME, "production", version)
     looks = {int(count * (WARM_UP + (1 - WARM_UP) * part / 10)) for part in range(11)}
     with running(folder, trainer=False, model_cache_bytes=1) as server:
         assert server.process is not None

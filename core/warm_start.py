@@ -1,6 +1,7 @@
 """Going on from another network's weights when columns, their scaling or the classes have changed."""
 
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 
 import numpy as np
 
@@ -8,15 +9,19 @@ from core.arrays import Array
 from core.columns import CategoricalColumn, Column, Encoding, NumericColumn, VectorColumn
 from core.network import Dense, Params
 
+ALIKE = (
+    2.0  # spreads of a renamed column's numbers differ by at most this factor, its means by at most a spread
+)
+
 
 def carry_over(
     parameters: Params, old: Encoding, new: Encoding, *, fresh: Params, places: Sequence[int | None]
 ) -> Params:
     """The old network's function, written in the new encoding and classes.
 
-    A feature that both encodings have keeps its weights, rescaled so that the same raw value has the same effect;
-    a new one begins at 0, and so changes nothing yet. For each new class, places tells the old one it was, or None
-    for one that begins with the weights of `fresh`.
+    A feature that both encodings have (see `renamed`) keeps its weights, rescaled so that the same raw value has the
+    same effect; a new one begins at 0, and so changes nothing yet. For each new class, places tells the old one it
+    was, or None for one that begins with the weights of `fresh`.
     parameters: for the old encoding and classes; fresh: as initialised for the new ones.
     Raises ValueError if the hidden layers have other sizes.
     """
@@ -30,9 +35,40 @@ def carry_over(
     return tuple(Dense(layer.weight.astype(dtype), layer.bias.astype(dtype)) for layer in layers)
 
 
+def renamed(old: Encoding, new: Encoding) -> dict[str, str]:
+    """Columns of the new encoding that are old ones under another name: by their new name, the old.
+
+    Those that stand between the same neighbours, as many as before, each with much the same values as the one whose
+    place it has: numbers of about that mean and spread, or categories of which at least half were known.
+    """
+    before, after = ([column.name for column in each.columns] for each in (old, new))
+    gone, come, found = set(before) - set(after), set(after) - set(before), {}
+    for kind, i, i_end, j, j_end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind != "replace" or i_end - i != j_end - j:
+            continue
+        for was, now in zip(old.columns[i:i_end], new.columns[j:j_end], strict=True):
+            if was.name in gone and now.name in come and _alike(was, now):
+                found[now.name] = was.name
+    return found
+
+
+def _alike(old: Column, new: Column) -> bool:
+    if isinstance(old, CategoricalColumn) and isinstance(new, CategoricalColumn):
+        known = len(set(new.categories) & set(old.categories))
+        return old.boolean == new.boolean and 2 * known >= max(len(new.categories), len(old.categories))
+    if type(old) is not type(new) or isinstance(old, CategoricalColumn) or isinstance(new, CategoricalColumn):
+        return False
+    if np.shape(old.mean) != np.shape(new.mean):
+        return False
+    wider, narrower = np.maximum(old.scale, new.scale), np.minimum(old.scale, new.scale)
+    near = (wider <= ALIKE * narrower) & (np.abs(np.subtract(new.mean, old.mean)) <= wider)
+    return bool(np.mean(near) >= 0.5)  # of a vector's elements
+
+
 def _reencoded(layer: Dense, old: Encoding, new: Encoding) -> Dense:
     """With x = (raw − mean)/scale on both sides: W' = W·scale'/scale and b' = b + Σ W (mean' − mean)/scale."""
     known = {column.name: (column, part) for column, part in zip(old.columns, old.slices, strict=True)}
+    known |= {name: known[before] for name, before in renamed(old, new).items()}
     weight = np.zeros((new.width, layer.weight.shape[1]))
     bias = layer.bias.copy()
     for column, part in zip(new.columns, new.slices, strict=True):

@@ -172,6 +172,10 @@ class Run:
                 f"{self.job.warm_start} has other layer sizes than this candidate, which began afresh"
             )
             return fresh
+        for name, before in source.renamed(material).items():
+            said = f"column {name!r} is taken for {before!r} of {self.job.warm_start}, whose place and values it has"
+            if said not in self.warnings:
+                self.warnings.append(said)
         return committee.begin(spec, material.ends, starts)
 
     def _publish(self, material: Material, finished: dict[Algorithm, Finished], journal: Journal) -> str:

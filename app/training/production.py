@@ -14,7 +14,7 @@ from core.dealing import Deal
 from core.losses import log_softmax
 from core.merging import tempered
 from core.network import Params, logits
-from core.warm_start import carry_over
+from core.warm_start import carry_over, renamed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,10 @@ class Source:
             )
             for member, begun in zip(members, fresh, strict=True)
         ]
+
+    def renamed(self, material: Material) -> dict[str, str]:
+        """The job's columns that are taken for some of the version's, by their names there."""
+        return renamed(self.model.encoding, material.encoding)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

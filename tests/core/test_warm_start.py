@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from core import encoding, network
 from core.encoding import Codes
-from core.warm_start import carry_over
+from core.warm_start import carry_over, renamed
 
 
 def raw(rng: np.random.Generator, rows: int, shift: float, scale: float, names: tuple[str, ...]) -> dict:
@@ -110,3 +110,43 @@ def test_other_hidden_layers_are_refused():
             fresh=random_network(rng, (1, 5, 2)),
             places=[0, 1],
         )
+
+
+def columns_named(*names: str, seed: int = 0, shift: float = 0.0) -> encoding.Encoding:
+    """Three columns under these names: numbers, categories, a vector."""
+    values = raw(np.random.default_rng(seed), 200, shift, 1.0, ("blue", "green", "red")).values()
+    return encoding.fit(dict(zip(names, values, strict=True)))
+
+
+def test_a_renamed_column_is_the_one_in_whose_place_it_stands_with_the_same_values():
+    old = columns_named("size", "colour", "pixels")
+    assert renamed(old, columns_named("length", "colour", "pixels", seed=1)) == {"length": "size"}
+    every = {"a": "size", "b": "colour", "c": "pixels"}
+    assert renamed(old, columns_named("a", "b", "c", seed=1)) == every
+    assert renamed(old, old) == {}
+
+
+def test_what_is_not_surely_renamed_is_new():
+    old = columns_named("size", "colour", "pixels")
+    assert renamed(old, columns_named("length", "colour", "pixels", shift=9.0)) == {}, "other values"
+    fitted = columns_named("size", "colour", "pixels")
+    turned = encoding.Encoding(columns=(fitted.columns[1], fitted.columns[0], fitted.columns[2]))
+    assert renamed(old, turned) == {}, "another order"
+    more = encoding.Encoding(columns=(*columns_named("a", "colour", "pixels").columns, fitted.columns[0]))
+    assert renamed(old, more) == {}, "the old one is still there"
+    assert renamed(old, columns_named("pixels", "size", "colour")) == {}, "names change places"
+    fewer = encoding.Encoding(columns=columns_named("a", "b", "pixels").columns[1:])
+    assert renamed(old, fewer) == {}, "two were there, and one is"
+
+
+def test_a_renamed_column_keeps_its_effect():
+    old, new = columns_named("size", "colour", "pixels"), columns_named("a", "b", "c", seed=1, shift=0.3)
+    rng = np.random.default_rng(2)
+    parameters = random_network(rng, (old.width, 5, 3))
+    carried = carry_over(parameters, old, new, fresh=random_network(rng, (new.width, 5, 3)), places=[0, 1, 2])
+    rows = raw(rng, 20, 1.0, 2.0, ("blue", "green", "red"))
+    rows["size"] = rng.normal(size=20)
+    before = network.logits(parameters, encoding.transform(old, rows).astype(float))
+    again = dict(zip(("a", "b", "c"), rows.values(), strict=True))
+    after = network.logits(carried, encoding.transform(new, again).astype(float))
+    np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-3)

@@ -252,3 +252,19 @@ def test_labels_come_back_as_they_were_sent(site, client):
         assert site.work() == ["succeeded"]
         answer = client.post(f"/v1/models/{name}/predict", json={"instances": [[0.0], [1.0]]}).json()
         assert json.dumps(answer["labels"]) == json.dumps(labels)
+
+
+def test_a_warm_start_says_which_column_it_takes_for_a_renamed_one(site, iris_csv):
+    site.train()
+    changed = iris_csv.replace(b"petal_width", b"width_of_petals", 1)
+    sent = site.client.post(
+        "/v1/models/iris/retrain?label=species", content=changed, headers={"content-type": "text/csv"}
+    )
+    assert sent.status_code == 202, sent.text
+    site.work()
+    job = site.client.get(f"/v1/jobs/{sent.json()['id']}").json()
+    assert job["state"] == "succeeded"
+    taken = [each for each in job["warnings"] if "is taken for" in each]
+    assert taken == [
+        "column 'width_of_petals' is taken for 'petal_width' of iris@1, whose place and values it has"
+    ]
