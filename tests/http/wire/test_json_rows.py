@@ -178,7 +178,7 @@ def test_what_is_not_json_is_unreadable_with_the_reason(numeric, read, body, rea
 def test_what_is_nested_too_deeply_for_the_careful_parser_is_refused(numeric, read):
     """How deep that is hangs on Python's release; 1,000 levels are no row in any."""
     deep = b'{"instances": ' + b"[" * 1000 + b"9" * 30 + b"]" * 1000 + b"}"
-    with pytest.raises((Unreadable, Invalid), match="nested too deeply|expected 2 values"):
+    with pytest.raises((Unreadable, Invalid), match=r"nested too deeply|expected 2 values"):
         read(numeric, deep)
 
 
