@@ -1,7 +1,7 @@
 """The application: the only place where routes, error answers and middleware meet."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -76,6 +76,7 @@ class Application(FastAPI):
     settings: Settings  # of whose limits app.http.connections takes its own
     crowded: ASGIApp  # answers on a connection too many
     at_once: AtOnce | None  # asked by app.http.protocol, before a request becomes one of ASGI
+    takes_at_once: Callable[[bytes], bool]  # whether it may have an answer to a POST to this URL
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer through the door, and what stands before it."""
@@ -141,6 +142,7 @@ def create_app(services: Services) -> Application:
     )
     app.settings, app.crowded = settings, door.crowded
     app.at_once = None if settings.opentelemetry else door.at_once
+    app.takes_at_once = lambda url: Lane.takes_plainly(url) is not None
     app.front = shared(door, origins(settings.cors_origins))
     errors.install(app)
     describe(app, open_here=not services.keys.roles)

@@ -6,6 +6,7 @@ arrived, and needs no waiting, is answered here between reading the socket and w
 has it, and meets the lane again behind the same door.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -39,6 +40,7 @@ class LaneProtocol(Connection):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._at_once: AtOnce | None = getattr(self.app, "at_once", None)
+        self._takes: Callable[[bytes], bool] = getattr(self.app, "takes_at_once", bool)
         self._held: list[bytes] | None = None
         self._come = 0  # bytes since the held request began, if there is more of it to come
 
@@ -49,11 +51,11 @@ class LaneProtocol(Connection):
             self._at_once = None
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; a request that is more than this connection's share goes uvicorn's way."""
+        """Feed the parser. Of what is not all here, only a prediction is held, and up to this connection's share."""
         super().data_received(data)
         if self._held is not None:
             self._come += len(data)
-            if self._come > _HELD_BYTES // len(self.connections):
+            if self._come > _HELD_BYTES // len(self.connections) or not self._takes(self.url):
                 self._let_go()
         elif self.timeout_keep_alive_task is None:  # it is not at rest
             self.count_head(len(data))

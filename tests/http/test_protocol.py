@@ -175,6 +175,23 @@ def test_what_is_more_than_a_connections_share_goes_uvicorns_way(config: Config,
     assert headers_sorted(ours[0]) == headers_sorted(held[0])
 
 
+@pytest.mark.parametrize("path", [b"/v1/datasets", b"/v1/models/iris/train", b"/nowhere"])
+def test_what_is_no_prediction_is_begun_with_its_first_part(config: Config, path: bytes) -> None:
+    async def begun() -> int:
+        state = ServerState()
+        connection = LaneProtocol(
+            config=config, server_state=state, app_state={}, _loop=asyncio.get_running_loop()
+        )
+        connection.connection_made(Wire())
+        connection.data_received(PARTS[0].replace(PREDICT, path))
+        tasks = list(state.tasks)
+        connection.connection_lost(None)
+        await asyncio.wait(tasks, timeout=10)
+        return len(tasks)
+
+    assert asyncio.run(begun()) == 1
+
+
 @pytest.mark.parametrize("interruption", ["_look", "shutdown"])
 def test_what_is_held_is_answered_though_it_is_looked_at_or_the_server_ends(
     config: Config, interruption: str
