@@ -37,7 +37,9 @@ def optimum(x, labels, l2):
     return (Dense(weight, bias),)
 
 
-@pytest.mark.parametrize("load", [load_wine, load_breast_cancer, load_digits])
+@pytest.mark.parametrize(
+    "load", [load_wine, load_breast_cancer, pytest.param(load_digits, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("strength", [1.0, 1e-2, 1e-4])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_loss_is_within_a_ten_thousandth_of_scikit_learns_optimum(load, strength, dtype):

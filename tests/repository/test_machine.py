@@ -129,6 +129,7 @@ def machine(make_model):
     return Machine
 
 
+@pytest.mark.slow
 def test_the_repository_answers_as_a_plain_dict_would(machine):
     case = machine.TestCase
     case.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)

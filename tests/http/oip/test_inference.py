@@ -88,6 +88,7 @@ def mutated(body: bytes, changes: list) -> bytes:
     return body
 
 
+@pytest.mark.slow
 @settings(max_examples=1500)
 @given(
     seed=st.integers(0, 8),
