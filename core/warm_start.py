@@ -9,9 +9,7 @@ from core.arrays import Array
 from core.columns import CategoricalColumn, Column, Encoding, NumericColumn, VectorColumn
 from core.network import Dense, Params
 
-ALIKE = (
-    2.0  # spreads of a renamed column's numbers differ by at most this factor, its means by at most a spread
-)
+ALIKE = 2.0  # factor between the spreads of a renamed column's numbers, at most; its means differ by a spread at most
 
 
 def carry_over(
@@ -42,7 +40,10 @@ def renamed(old: Encoding, new: Encoding) -> dict[str, str]:
     place it has: numbers of about that mean and spread, or categories of which at least half were known.
     """
     before, after = ([column.name for column in each.columns] for each in (old, new))
-    gone, come, found = set(before) - set(after), set(after) - set(before), {}
+    gone, come = set(before) - set(after), set(after) - set(before)
+    if not gone or not come:
+        return {}  # as nearly always, and no two long lists need be held against each other
+    found = {}
     for kind, i, i_end, j, j_end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if kind != "replace" or i_end - i != j_end - j:
             continue

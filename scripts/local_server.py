@@ -16,9 +16,8 @@ import httpx
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
-NO_AUTHORITIES = ssl.SSLContext(
-    ssl.PROTOCOL_TLS_CLIENT
-)  # for plain HTTP: httpx would read all of the system's
+# For clients of plain HTTP: httpx would read the certificates of all of the system's authorities for each.
+NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class LocalServer:

@@ -4,7 +4,6 @@ import logging
 import re
 import secrets
 from collections.abc import Mapping
-from functools import lru_cache
 from itertools import count
 from time import perf_counter
 from typing import TypeAlias
@@ -97,9 +96,7 @@ class Door:
         self._meters.request("POST", call.route, reply.status, seconds)
         if log.isEnabledFor(logging.INFO):
             _tell("POST", url.decode(), request_id.decode(), status=reply.status, seconds=seconds)
-        told = _lines(*reply.headers.items())
-        head = b"%bcontent-length: %d\r\nx-request-id: %b\r\n" % (told, len(reply.body), request_id)
-        return Answered(reply.status, head, reply.body)
+        return Answered(reply.status, _headers(reply, request_id), reply.body)
 
     async def crowded(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer on a connection too many: 429, and the connection closes."""
@@ -177,13 +174,6 @@ def _tell(method: str, path: str, request_id: str, *, status: int, seconds: floa
 
 def _address(server: Server) -> str | None:
     return None if server is None or server[1] is None else str(server[0])
-
-
-@lru_cache(maxsize=256)  # nearly all answers say the same of themselves
-def _lines(*headers: tuple[str, str]) -> bytes:
-    """What an answer of the lane says of itself, and that no browser takes it for a page, line by line."""
-    pairs = [*((name.encode(), value.encode()) for name, value in headers), NOSNIFF]
-    return b"".join(b"%b: %b\r\n" % pair for pair in pairs)
 
 
 def _headers(reply: Reply, request_id: bytes) -> RawHeaders:

@@ -20,10 +20,10 @@ _HELD_BYTES = 64 << 20  # of bodies whose rest is waited for here, shared out am
 
 
 class Answered(NamedTuple):
-    """An answer as it goes out; `head` is its header lines, each with its end, without those that uvicorn adds."""
+    """An answer as it goes out; `headers` are of this server's own making, in lower case."""
 
     status: int
-    head: bytes
+    headers: RawHeaders
     body: bytes
 
 
@@ -121,10 +121,9 @@ class LaneProtocol(Connection):
             not self.leaving and self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
         )
         parts = [STATUS_LINE[found.status]]
-        for name, value in self.server_state.default_headers:
+        for name, value in (*self.server_state.default_headers, *found.headers):
             parts += (name, b": ", value, b"\r\n")
-        end = b"\r\n" if keep_alive or self.leaving else b"connection: close\r\n\r\n"
-        parts += (found.head, end, found.body)
+        parts += (b"\r\n" if keep_alive or self.leaving else b"connection: close\r\n\r\n", found.body)
         self.transport.write(b"".join(parts))
         if not keep_alive:
             self.transport.close()

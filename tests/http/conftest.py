@@ -30,7 +30,6 @@ class Site:
     client: httpx.Client
     settings: Settings
     server: "Listening"
-    server: "Listening"
 
     def work(self) -> list[str]:
         """Run every queued job to its end; what became of each."""

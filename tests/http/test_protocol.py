@@ -103,13 +103,19 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
     services.jobs.close()
 
 
+def opened(kind: Any, config: Config, state: ServerState, wire: Wire) -> Any:
+    """A new connection in the running event loop."""
+    connection = kind(config=config, server_state=state, app_state={}, _loop=asyncio.get_running_loop())
+    connection.connection_made(wire)
+    return connection
+
+
 async def converse(
     kind: type[HttpToolsProtocol], config: Config, pieces: list[bytes]
 ) -> tuple[bytes, bool, int]:
     """What is answered to these pieces, ids left out; whether the connection closed; and how many tasks that took."""
     state, wire, tasks = ServerState(), Wire(), 0
-    connection = kind(config=config, server_state=state, app_state={}, _loop=asyncio.get_running_loop())
-    connection.connection_made(wire)
+    connection = opened(kind, config, state, wire)
     for piece in pieces:
         if not wire.closed:
             connection.data_received(piece)
@@ -179,10 +185,7 @@ def test_what_is_more_than_a_connections_share_goes_uvicorns_way(config: Config,
 def test_what_is_no_prediction_is_begun_with_its_first_part(config: Config, path: bytes) -> None:
     async def begun() -> int:
         state = ServerState()
-        connection = LaneProtocol(
-            config=config, server_state=state, app_state={}, _loop=asyncio.get_running_loop()
-        )
-        connection.connection_made(Wire())
+        connection = opened(LaneProtocol, config, state, Wire())
         connection.data_received(PARTS[0].replace(PREDICT, path))
         tasks = list(state.tasks)
         connection.connection_lost(None)
@@ -198,10 +201,7 @@ def test_what_is_held_is_answered_though_it_is_looked_at_or_the_server_ends(
 ) -> None:
     async def interrupted() -> bytes:
         state, wire = ServerState(), Wire()
-        connection = LaneProtocol(
-            config=config, server_state=state, app_state={}, _loop=asyncio.get_running_loop()
-        )
-        connection.connection_made(wire)
+        connection = opened(LaneProtocol, config, state, wire)
         connection.data_received(PARTS[0])
         assert not state.tasks
         getattr(connection, interruption)()
