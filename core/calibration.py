@@ -7,29 +7,32 @@ from core.arrays import Array, class_numbers, matrix
 from core.losses import log_softmax, softmax
 
 LOWEST, HIGHEST = 0.05, 20.0
+# Labels taken to be wrong: where one of many epochs or penalties is chosen (Laplace's rule of succession), and where
+# one temperature is, which is less to be deceived in (the median chance of what m rows have not shown, Tukey 1962).
+CHOOSING, TEMPERING = 1.0, 1 / 3
 
 
-def cautious_loss(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """The mean loss of held-out rows, as if of m rows' worth of labels one were wrong.
+def cautious_loss(logits: npt.ArrayLike, labels: npt.ArrayLike, *, wrong: float = CHOOSING) -> float:
+    """The mean loss of held-out rows, as if of all labels so many were wrong.
 
-    L_i = −(1 − ε) log ŷ[y] − ε · mean of log ŷ[j] over the other classes, ε = 1/m: to have seen m rows and no
-    mistake does not say that there will be none (Laplace's rule of succession). Without it, few and easy rows
-    favour whatever is surest of itself; on many rows it is the log loss.
+    L_i = −(1 − ε) log ŷ[y] − ε · mean of log ŷ[j] over the other classes, ε = wrong/m: to have seen m rows and no
+    mistake does not say that there will be none. Without it, few and easy rows favour whatever is surest of itself;
+    on many rows it is the log loss.
     logits: (m, c), m ≥ 1; labels: (m,) integers.
     """
     logs = log_softmax(matrix(logits, name="logits").astype(np.float64))
     m, c = logs.shape
     own = logs[np.arange(m), class_numbers(labels, m, c)]
     others = (logs.sum(axis=1) - own) / max(c - 1, 1)
-    return float(-np.mean((1 - 1 / m) * own + others / m))
+    return float(-np.mean((1 - wrong / m) * own + wrong / m * others))
 
 
 def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """The T in [0.05, 20] that gives softmax(logits/T) the lowest cautious loss on these held-out rows
-    (Guo et al. 2017, but with `cautious_loss`).
+    """The T in [0.05, 20] that gives softmax(logits/T) the lowest cautious loss, TEMPERING labels wrong, on these
+    held-out rows (Guo et al. 2017, but with `cautious_loss`).
 
     logits: (m, c), m ≥ 1; labels: (m,) integers. The loss is convex in 1/T, and its derivative there is the
-    mean of Σ_j ŷ_j Z_j − (1 − ε) Z[y] − ε · mean of the other Z_j: its zero is found by bisection. Where all
+    mean of Σ_j ŷ_j Z_j − (1 − ε) Z[y] − ε · mean of the other Z_j, ε = TEMPERING/m: its zero is found by bisection. Where all
     logits of every row are equal, T is 1.
     Raises ValueError for other shapes or dtypes.
     """
@@ -42,7 +45,7 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
         return 1.0
     own = z[np.arange(len(z)), labels]
     others = (z.sum(axis=1) - own) / max(z.shape[1] - 1, 1)
-    own = (1 - 1 / len(z)) * own + others / len(z)
+    own += TEMPERING / len(z) * (others - own)
     low, high = 1 / HIGHEST, 1 / LOWEST
     if _slope(z, own, low) >= 0:
         return HIGHEST

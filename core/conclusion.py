@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from core.arrays import Array
-from core.calibration import cautious_loss, fit_temperature
+from core.calibration import TEMPERING, cautious_loss, fit_temperature
 from core.committee import Held, held_out_logits
 from core.losses import softmax_loss
 from core.network import Params
@@ -59,5 +59,5 @@ def _calibrated(z: Array, offset: Array, shift: float, labels: Array) -> Conclus
         shift=shift,
         temperature=temperature,
         log_loss=float(softmax_loss(z / temperature, labels).mean()),
-        cautious_loss=cautious_loss(z / temperature, labels),
+        cautious_loss=cautious_loss(z / temperature, labels, wrong=TEMPERING),
     )

@@ -31,6 +31,7 @@ ALONE = Effort(members=1, steps=4000, epochs=(20, 200), wait=1000, patience=(10,
 MEMBER = Effort(members=5, steps=1500, epochs=(60, 100), wait=400, patience=(10, 25), batch=32, least_l2=0.0)
 UNITS = 1280  # hidden units of a committee, and the most weights on them before there are fewer
 WEIGHTS = 2_000_000
+SINGLE = (128, 512)  # hidden units of a network by itself; where data is too large for a committee, up to
 STEPWISE = ("learning_rate", "schedule", "momentum", "batch_size")
 MOST_MOVED = 2_000_000  # weights of softmax regression that lbfgs is for: it keeps seventeen vectors of them
 MOVES = 100  # of lbfgs for one penalty, at most
@@ -62,7 +63,7 @@ def resolve(
     unknown = sorted(given.keys() - {field.name for field in fields(TrainingSpec)})
     if unknown:
         raise ValueError(f"unknown hyperparameters: {', '.join(unknown)}")
-    default = (_units(effort.members, features, classes),)
+    default = (_units(effort.members, rows, features, classes),)
     given["hidden_layer_sizes"] = tuple(given.get("hidden_layer_sizes", default)) if hidden else ()
     batch_size = given.get("batch_size", _batch_size(rows, classes, effort.batch))
     steps = -(-rows // (batch_size or rows))
@@ -130,11 +131,16 @@ def path(spec: TrainingSpec, *, rows: int, features: int, classes: int) -> tuple
     return tuple(replace(spec, l2=1 / (first * ratio**step * rows)) for step in range(steps + 1))
 
 
-def _units(members: int, features: int, classes: int) -> int:
-    """Hidden units of each member: those of the committee are shared out."""
+def _units(members: int, rows: int, features: int, classes: int) -> int:
+    """Hidden units of each member: those of the committee are shared out.
+
+    Alone on larger data it has as many as take the time that the largest committee takes.
+    """
+    cells, (least, most) = rows * (features + classes), SINGLE
+    units = min(UNITS, WEIGHTS // (features + classes))
     if members == 1:
-        return 128
-    return max(min(UNITS, WEIGHTS // (features + classes)) // members, 16)
+        return least if cells <= LARGEST else min(max(min(units, LARGEST * UNITS // cells), least), most)
+    return max(units // members, 16)
 
 
 def _batch_size(rows: int, classes: int, least: int) -> int:

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from core import losses
-from core.calibration import HIGHEST, LOWEST, cautious_loss, fit_temperature
+from core.calibration import HIGHEST, LOWEST, TEMPERING, cautious_loss, fit_temperature
 
 
 @pytest.mark.parametrize("truth", [0.3, 1.0, 4.0])
@@ -14,7 +14,7 @@ def test_the_temperature_is_the_one_that_scipy_finds(rng, truth):
     labels = np.array([rng.choice(4, p=y) for y in losses.softmax(z)])
     ours = fit_temperature(z * truth, labels)
     peer = minimize_scalar(
-        lambda t: cautious_loss(z * truth / t, labels),
+        lambda t: cautious_loss(z * truth / t, labels, wrong=TEMPERING),
         bounds=(0.05, 20),
         options={"xatol": 1e-9},
     )
@@ -28,11 +28,12 @@ def test_dividing_all_logits_divides_the_temperature(rng):
     assert fit_temperature(z * 3, labels) == pytest.approx(3 * fit_temperature(z, labels), rel=1e-9)
 
 
-def test_the_cautious_loss_is_the_mean_over_labels_of_which_one_in_m_rows_is_wrong(rng):
+@pytest.mark.parametrize("wrong", [1.0, TEMPERING])
+def test_the_cautious_loss_is_the_mean_over_labels_of_which_so_many_are_wrong(rng, wrong):
     z, labels = rng.normal(size=(50, 3)), rng.integers(0, 3, 50)
     logs = losses.log_softmax(z)
-    target = np.where(np.arange(3) == labels[:, None], 1 - 1 / 50, 1 / 50 / 2)
-    assert cautious_loss(z, labels) == pytest.approx(-(target * logs).sum(axis=1).mean(), rel=1e-12)
+    target = np.where(np.arange(3) == labels[:, None], 1 - wrong / 50, wrong / 50 / 2)
+    assert cautious_loss(z, labels, wrong=wrong) == pytest.approx(-(target * logs).sum(axis=1).mean(), rel=1e-12)
 
 
 def test_on_many_rows_the_cautious_loss_is_the_log_loss(rng):
@@ -42,10 +43,10 @@ def test_on_many_rows_the_cautious_loss_is_the_log_loss(rng):
 
 @pytest.mark.parametrize("rows", [2, 50, 5000])
 def test_where_no_row_is_misjudged_confidence_grows_with_the_rows_and_stays_finite(rows):
-    """All rows alike: the best probability is the rule's own, 1 − 1/m."""
+    """All rows alike: the best probability is the rule's own, 1 − 1/(3m)."""
     z, labels = np.tile([2.0, 0.0], (rows, 1)), np.zeros(rows, int)
     sure = losses.softmax(z[:1] / fit_temperature(z, labels))[0, 0]
-    assert sure == pytest.approx(max(1 - 1 / rows, losses.softmax([2.0 / HIGHEST, 0])[0]), abs=1e-6)
+    assert sure == pytest.approx(max(1 - TEMPERING / rows, losses.softmax([2.0 / HIGHEST, 0])[0]), abs=1e-6)
 
 
 def test_the_temperature_keeps_to_its_bounds():

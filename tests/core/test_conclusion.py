@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core import losses, network
-from core.calibration import cautious_loss, fit_temperature
+from core.calibration import TEMPERING, cautious_loss, fit_temperature
 from core.class_weights import class_weights
 from core.committee import Held, begin, fit, held_out_logits
 from core.conclusion import chosen, conclude
@@ -37,7 +37,7 @@ def test_the_candidate_with_the_lower_log_loss_on_held_out_rows_is_chosen(held):
         temperature = fit_temperature(z, held.labels)
         loss, _ = losses.softmax_cross_entropy(z / temperature, held.labels)
         assert conclusions[name].log_loss == pytest.approx(loss, rel=1e-9)
-        assert conclusions[name].cautious_loss == cautious_loss(z / temperature, held.labels)
+        assert conclusions[name].cautious_loss == cautious_loss(z / temperature, held.labels, wrong=TEMPERING)
     assert conclusions["deep"].log_loss < conclusions["linear"].log_loss
     assert chosen(conclusions) == "deep"
 

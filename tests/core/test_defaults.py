@@ -63,6 +63,14 @@ def test_only_a_relu_network_has_hidden_layers():
     assert defaults.resolve(**size, hidden=False, given=given).hidden_layer_sizes == ()
 
 
+@pytest.mark.parametrize(
+    ("rows", "units"), [(1000, 128), (40_000, 128), (41_000, 512), (100_000, 512), (200_000, 256), (10**6, 128)]
+)
+def test_a_network_alone_on_more_than_a_committee_can_have_is_as_wide_as_that_takes_time(rows, units):
+    spec = defaults.resolve(rows=rows, features=96, classes=4, hidden=True)
+    assert spec.hidden_layer_sizes == (units,)
+
+
 @pytest.mark.parametrize("rows", [1, 100, 10**4, 10**7])
 @pytest.mark.parametrize("features", [1, 10**5])
 @pytest.mark.parametrize("hidden", [False, True])
