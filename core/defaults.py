@@ -42,6 +42,9 @@ MANY = 5000  # rows, from which the path is coarse
 FOLDS = ((600, 10), (10**9, 5))  # rows up to which there are so many members
 LARGEST = 4_000_000  # rows × (features + classes) beyond which one network is trained, and no committee
 MOST_SHARED = 200_000  # weights of softmax regression, likewise
+LONGEST = (
+    50_000_000  # rows × features × classes beyond which softmax regression is trained with one penalty only
+)
 
 
 def resolve(
@@ -125,7 +128,7 @@ def path(spec: TrainingSpec, *, rows: int, features: int, classes: int) -> tuple
     It is coarse where rows outweigh the penalty, and a single one where every pass over them takes long.
     """
     first, last, ratio = FINE if rows <= MANY else COARSE
-    if rows * (features + classes) > LARGEST:
+    if rows * features * classes > LONGEST:
         first = last = 1.0
     steps = round(math.log(last / first, ratio))
     return tuple(replace(spec, l2=1 / (first * ratio**step * rows)) for step in range(steps + 1))

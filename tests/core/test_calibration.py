@@ -33,7 +33,9 @@ def test_the_cautious_loss_is_the_mean_over_labels_of_which_so_many_are_wrong(rn
     z, labels = rng.normal(size=(50, 3)), rng.integers(0, 3, 50)
     logs = losses.log_softmax(z)
     target = np.where(np.arange(3) == labels[:, None], 1 - wrong / 50, wrong / 50 / 2)
-    assert cautious_loss(z, labels, wrong=wrong) == pytest.approx(-(target * logs).sum(axis=1).mean(), rel=1e-12)
+    assert cautious_loss(z, labels, wrong=wrong) == pytest.approx(
+        -(target * logs).sum(axis=1).mean(), rel=1e-12
+    )
 
 
 def test_on_many_rows_the_cautious_loss_is_the_log_loss(rng):

@@ -64,11 +64,27 @@ def test_only_a_relu_network_has_hidden_layers():
 
 
 @pytest.mark.parametrize(
-    ("rows", "units"), [(1000, 128), (40_000, 128), (41_000, 512), (100_000, 512), (200_000, 256), (10**6, 128)]
+    ("rows", "units"),
+    [(1000, 128), (40_000, 128), (41_000, 512), (100_000, 512), (200_000, 256), (10**6, 128)],
 )
 def test_a_network_alone_on_more_than_a_committee_can_have_is_as_wide_as_that_takes_time(rows, units):
     spec = defaults.resolve(rows=rows, features=96, classes=4, hidden=True)
     assert spec.hidden_layer_sizes == (units,)
+
+
+@pytest.mark.parametrize(
+    ("rows", "features", "classes", "penalties"),
+    [
+        (1000, 20, 2, 11),
+        (6000, 1800, 2, 3),
+        (24_000, 115, 15, 3),
+        (60_000, 784, 10, 1),
+        (10_000, 300, 100, 1),
+    ],
+)
+def test_a_penalty_is_looked_for_where_passes_over_the_rows_are_short(rows, features, classes, penalties):
+    path = defaults.candidate(rows=rows, features=features, classes=classes, hidden=False)
+    assert len(path) == penalties
 
 
 @pytest.mark.parametrize("rows", [1, 100, 10**4, 10**7])
