@@ -32,8 +32,8 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     held-out rows (Guo et al. 2017, but with `cautious_loss`).
 
     logits: (m, c), m ≥ 1; labels: (m,) integers. The loss is convex in 1/T, and its derivative there is the
-    mean of Σ_j ŷ_j Z_j − (1 − ε) Z[y] − ε · mean of the other Z_j, ε = TEMPERING/m: its zero is found by bisection. Where all
-    logits of every row are equal, T is 1.
+    mean of Σ_j ŷ_j Z_j − (1 − ε) Z[y] − ε · mean of the other Z_j, ε = TEMPERING/m: its zero is found by bisection.
+    Where all logits of every row are equal, T is 1.
     Raises ValueError for other shapes or dtypes.
     """
     z = matrix(logits, name="logits").astype(np.float64)
