@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -165,9 +166,9 @@ class DatasetStore:
         """
         return self._opened(id, OpenDataset)
 
-    def stream(self, id: str) -> StreamedDataset:
-        """The rows, to be read batch by batch; else as `open`."""
-        return self._opened(id, StreamedDataset)
+    def stream(self, id: str, *, look: Callable[[], object] = lambda: None) -> StreamedDataset:
+        """The rows, to be read batch by batch, `look` being called on the way; else as `open`."""
+        return self._opened(id, partial(StreamedDataset, look=look))
 
     def _opened(self, id: str, kind: Callable[[Path, Dataset], _Opened]) -> _Opened:
         dataset = self.get(id)

@@ -1,6 +1,6 @@
 """A stored dataset read batch by batch, in bounded memory and addresses: for data larger than either."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,12 @@ from core.encoding import RawColumns
 class StreamedDataset:
     """Rows of one dataset. What is returned are views of the file's pages where rows lie in one batch.
 
-    May be read by several threads, but by one at a time through one object.
+    May be read by several threads, but by one at a time through one object. look: called before each batch of a pass
+    over all rows; it may raise.
     """
 
-    def __init__(self, path: Path, dataset: Dataset) -> None:
-        self.dataset = dataset
+    def __init__(self, path: Path, dataset: Dataset, *, look: Callable[[], object] = lambda: None) -> None:
+        self.dataset, self._look = dataset, look
         try:
             self._reader = ipc.open_file(pa.PythonFile(Windows(path), "r"))
             self._layout = Layout.of(self._reader.schema)
@@ -61,6 +62,7 @@ class StreamedDataset:
         """(rows,) int32 codes into `dataset.classes`."""
         labels = np.empty(len(self), np.int32)
         for number in range(self._reader.num_record_batches):
+            self._look()
             here = np.asarray(self._batch(number).column(LABEL))
             labels[number * self.batch_rows :][: len(here)] = here
         return labels
@@ -68,6 +70,7 @@ class StreamedDataset:
     def parts(self) -> Iterator[RawColumns]:
         """All rows of every feature column, batch by batch."""
         for number in range(self._reader.num_record_batches):
+            self._look()
             yield self._columns([self._batch(number)])
 
     def slice(self, start: int, stop: int) -> RawColumns:

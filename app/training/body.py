@@ -65,9 +65,10 @@ class Run:
     def run(self) -> str:
         """Do the whole job."""
         source, published = self._source(), self._published()
-        material = self._material(source, published)
+        journal = self._journal()
+        material = self._material(source, published, journal)
         names = plan.CANDIDATES[self.job.algorithm]
-        journal = self._journal(names, material)
+        journal.expect(_effort(names, material))
         for name in names[len(journal.finished) :]:
             self._train(name, material, source, journal)
         finished = dict(zip(names, journal.finished, strict=True))
@@ -86,7 +87,7 @@ class Run:
         now = int(getattr(self.place.settings, name))
         return now if published is None else origin.limit(published.card, name, now)
 
-    def _material(self, source: Source | None, published: Model | None) -> Material:
+    def _material(self, source: Source | None, published: Model | None, journal: Journal) -> Material:
         """The job's rows, in memory or, if there are too many, where they are."""
         datasets, given = self.place.datasets, self._given()
         deal = None if source is None else source.parts.deal
@@ -96,7 +97,8 @@ class Run:
         if not plan.streamed(given, shape, memory):
             return prepare(datasets.open(dataset.id), given, max_categories=most, deal=deal)
         given = plan.fitting(self.job.algorithm, given, shape, memory)
-        material = prepare_streamed(datasets.stream(dataset.id), given, max_categories=most, deal=deal)
+        opened = datasets.stream(dataset.id, look=journal.look)
+        material = prepare_streamed(opened, given, max_categories=most, deal=deal)
         self.warnings.append(
             f"encoded rows exceed training_memory_bytes: they are read from disk in every epoch, and"
             f" {len(material.held.rows):,} of {dataset.rows:,} are held out"
@@ -115,22 +117,13 @@ class Run:
         shown = self.job.hyperparameters
         return {"folds": shown["folds"], **self.job.given} if "folds" in shown else self.job.given
 
-    def _journal(self, names: tuple[Algorithm, ...], material: Material) -> Journal:
-        settings, held = self.place.settings, material.held
-        rows = sum(int(np.count_nonzero(held.fold != member)) for member in range(held.members))
-        layers = {name: plan.member_sizes(name, material.given, material.shape) for name in names}
-        paths = {name: plan.path(name, material.given, material.shape) for name in names}
+    def _journal(self) -> Journal:
+        settings = self.place.settings
         return Journal(
             jobs=self.place.jobs,
             checkpoints=self.place.checkpoints,
             job_id=self.job.id,
             attempt=self.attempt,
-            effort=Effort(
-                rows=rows,
-                per_epoch={name: float(rows * plan.parameters(layers[name])) for name in names},
-                epochs={name: sum(map(_expected_epochs, paths[name])) for name in names},
-                max_epochs={name: sum(spec.max_epochs for spec in paths[name]) for name in names},
-            ),
             clock=time.monotonic,
             checkpoint_seconds=settings.checkpoint_seconds,
             max_runtime_seconds=min(
@@ -242,6 +235,19 @@ class Run:
     def _digest(self, journal: Journal) -> str:
         """The digest of the dataset as it is now."""
         return self.place.datasets.digest(self.job.dataset, look=journal.look)
+
+
+def _effort(names: Sequence[Algorithm], material: Material) -> Effort:
+    held = material.held
+    rows = sum(int(np.count_nonzero(held.fold != member)) for member in range(held.members))
+    layers = {name: plan.member_sizes(name, material.given, material.shape) for name in names}
+    paths = {name: plan.path(name, material.given, material.shape) for name in names}
+    return Effort(
+        rows=rows,
+        per_epoch={name: float(rows * plan.parameters(layers[name])) for name in names},
+        epochs={name: sum(map(_expected_epochs, paths[name])) for name in names},
+        max_epochs={name: sum(spec.max_epochs for spec in paths[name]) for name in names},
+    )
 
 
 def _expected_epochs(spec: TrainingSpec) -> int:

@@ -45,24 +45,28 @@ class Effort:
 
 @dataclass(kw_only=True)
 class Journal:
-    """Keeps the record of one attempt. Every write can raise Superseded: then the attempt is over."""
+    """Keeps the record of one attempt. Every write can raise Superseded: then the attempt is over.
+
+    From its making on it can `look`; what is trained it can `follow` once it knows what to `expect`.
+    """
 
     jobs: JobQueue
     checkpoints: Checkpoints
     job_id: str
     attempt: int
-    effort: Effort
     clock: Callable[[], float]
     checkpoint_seconds: float
     max_runtime_seconds: float
     start: Checkpoint
     finished: tuple[Finished, ...] = ()
     sequence: int = 0
+    _effort: Effort = field(init=False)
     _pending: list[EpochRecord] = field(default_factory=list)
     _progress: Progress | None = None
     _rows: int = 0
     _work: float = 0.0
     _began: float = 0.0
+    _trained: float = 0.0
     _written: float = float("-inf")
     _saved: float = 0.0
 
@@ -70,9 +74,13 @@ class Journal:
         self.finished, self.sequence = self.start.finished, self.start.sequence
         self._began = self._saved = self.clock()
 
+    def expect(self, effort: Effort) -> None:
+        """The rows are ready, and this is what is to be done with them."""
+        self._effort, self._trained = effort, self.clock()
+
     @property
     def seconds(self) -> float:
-        """Training time since the job began, over all attempts that a checkpoint remembers."""
+        """Time since the job began, over all attempts that a checkpoint remembers."""
         return self.start.seconds + self.clock() - self._began
 
     def follow(self, candidate: str, epoch: Round) -> None:
@@ -81,7 +89,7 @@ class Journal:
         Raises: Superseded, Paused, TimedOut.
         """
         self._rows += epoch.rows
-        self._work += self.effort.per_epoch[candidate] * epoch.rows / self.effort.rows
+        self._work += self._effort.per_epoch[candidate] * epoch.rows / self._effort.rows
         if epoch.fraction == 1:
             self.sequence += 1
             self._pending.append(self._record(candidate, epoch))
@@ -138,14 +146,14 @@ class Journal:
         )
 
     def _measure(self, candidate: str, epoch: Round) -> Progress:
-        elapsed = max(self.clock() - self._began, 1e-9)
+        elapsed = max(self.clock() - self._trained, 1e-9)
         epochs = epoch.number - 1 + epoch.fraction
-        done = self.effort.done(len(self.finished), candidate, epochs)
-        left = self.effort.total - done
+        done = self._effort.done(len(self.finished), candidate, epochs)
+        left = self._effort.total - done
         return Progress(
             epoch=epoch.number,
-            max_epochs=self.effort.max_epochs[candidate],
-            fraction=min(done / self.effort.total, 1.0),
+            max_epochs=self._effort.max_epochs[candidate],
+            fraction=min(done / self._effort.total, 1.0),
             rows_per_second=self._rows / elapsed,
             eta_seconds=round(left * elapsed / self._work, 3) if self._work else None,
         )

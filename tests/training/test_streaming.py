@@ -101,7 +101,7 @@ def test_a_job_on_disk_killed_in_the_middle_ends_in_the_same_bits(make_bench, mo
     def record(*arguments):
         nonlocal writes
         writes += 1
-        if writes in (2, 5):
+        if writes in (2, 9):  # before the first epoch, and after it
             raise Killed
         return real(*arguments)
 
@@ -112,6 +112,31 @@ def test_a_job_on_disk_killed_in_the_middle_ends_in_the_same_bits(make_bench, mo
         disturbed.place.jobs.requeue_running()
     assert disturbed.run() == "succeeded"
     assert disturbed.weights(1) == undisturbed.weights(1)
+
+
+@pytest.mark.parametrize(
+    ("ask", "state", "returned"), [("cancel", "cancelled", "superseded"), ("pause", "queued", "paused")]
+)
+def test_a_job_on_disk_heeds_what_is_asked_before_its_first_epoch(
+    make_bench, many_batches, monkeypatch, ask, state, returned
+):
+    monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
+    bench = make_bench(training_memory_bytes=1)
+    job = bench.submit()
+    real, looks = bench.place.jobs.record, 0
+
+    def record(*arguments):
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            {"cancel": lambda: bench.store.cancel(job.id), "pause": bench.place.jobs.request_pause}[ask]()
+        return real(*arguments)
+
+    monkeypatch.setattr(bench.place.jobs, "record", record)
+    assert bench.run() == returned
+    assert looks == 2
+    assert bench.store.get(job.id).state == state
+    assert bench.store.last_sequence(job.id) == 0
 
 
 def test_a_version_is_compared_with_production_on_rows_of_a_job_on_disk(make_bench):
