@@ -16,6 +16,7 @@ from core.class_weights import class_weights
 from core.committee import Held
 from core.dealing import Deal, deal_of, fingerprints
 from core.encoding import Codes, Encoding, RawColumns
+from core.state import RowSource
 from core.training import Examples
 
 
@@ -127,15 +128,31 @@ def prepare(
     learned = np.arange(len(fold)) if deal.folds > 1 else np.flatnonzero(fold < 0)
     if len(learned) < len(fold):
         fitted = encoding.fit(take(columns, learned), **options)  # type: ignore[arg-type]
-    by_class = weights_by_class(labels[learned], classes, given)
+    x = encoding.transform(fitted, columns)
+    return weighted(table, x, labels, fold, given=given, classes=classes, encoding=fitted, deal=deal)
+
+
+def weighted(
+    table: Table,
+    x: Array | RowSource,
+    labels: Array,
+    fold: Array,
+    *,
+    given: Mapping[str, Any],
+    classes: tuple[Label, ...],
+    encoding: Encoding,
+    deal: Deal,
+) -> Material:
+    """The material that these rows are, encoded as x, with the weights of their classes."""
+    by_class = _weights_by_class(labels if deal.folds > 1 else labels[fold < 0], classes, given)
     weights = None if by_class is None else by_class[labels]
     return Material(
         given=given,
         table=table,
         classes=classes,
-        encoding=fitted,
+        encoding=encoding,
         deal=deal,
-        held=Held(Examples(encoding.transform(fitted, columns), labels, weights), fold, deal.folds),
+        held=Held(Examples(x, labels, weights), fold, deal.folds),
         class_weights=by_class,
     )
 
@@ -175,7 +192,7 @@ def dealt(
     return deal, fold
 
 
-def weights_by_class(labels: Array, classes: tuple[Label, ...], given: Mapping[str, Any]) -> Array | None:
+def _weights_by_class(labels: Array, classes: tuple[Label, ...], given: Mapping[str, Any]) -> Array | None:
     """The weight of a row of each class, of mean 1 over these rows; 1 for a class that has none of them."""
     weights = class_weights(labels, len(classes), class_rule(given.get("class_weight"), classes))
     if weights is None:

@@ -10,13 +10,11 @@ import numpy as np
 from app.datasets.streamed import StreamedDataset
 from app.jobs import plan
 from app.jobs.plan import HELD_BYTES, POOL_BYTES, Shape
-from app.training.material import Material, dealt, take, weights_by_class
+from app.training.material import Material, dealt, take, weighted
 from core import encoding
 from core.arrays import Array
-from core.committee import Held
 from core.dealing import Deal, fingerprints
 from core.encoding import Codes, Encoding, RawColumns
-from core.training import Examples
 
 _BLOCK_BYTES = 512 << 10  # of a single column, which are read at once; of several, a whole batch
 _BLOCKS = 16  # in a pool, at least
@@ -41,17 +39,8 @@ def prepare_streamed(
     fitted = encoding.fit_parts(
         Learned(opened, fold), booleans=opened.booleans, max_categories=max_categories
     )
-    by_class = weights_by_class(labels[fold < 0], classes, given)
     source = EncodedRows(opened, fitted, np.flatnonzero(fold >= 0))
-    return Material(
-        given=given,
-        table=table,
-        classes=classes,
-        encoding=fitted,
-        deal=deal,
-        held=Held(Examples(source, labels, None if by_class is None else by_class[labels]), fold, deal.folds),
-        class_weights=by_class,
-    )
+    return weighted(table, source, labels, fold, given=given, classes=classes, encoding=fitted, deal=deal)
 
 
 @dataclass(frozen=True)
