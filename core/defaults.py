@@ -32,6 +32,7 @@ MEMBER = Effort(members=5, steps=1500, epochs=(60, 100), wait=400, patience=(10,
 UNITS = 1280  # hidden units of a committee, and the most weights on them before there are fewer
 WEIGHTS = 2_000_000
 SINGLE = (128, 512)  # hidden units of a network by itself; where data is too large for a committee, up to
+PLENTY = 10_000  # rows beyond which a committee may learn for twice as many epochs: it is not soon done
 STEPWISE = ("learning_rate", "schedule", "momentum", "batch_size")
 MOST_MOVED = 2_000_000  # weights of softmax regression that lbfgs is for: it keeps seventeen vectors of them
 MOVES = 100  # of lbfgs for one penalty, at most
@@ -70,11 +71,12 @@ def resolve(
     given["hidden_layer_sizes"] = tuple(given.get("hidden_layer_sizes", default)) if hidden else ()
     batch_size = given.get("batch_size", _batch_size(rows, classes, effort.batch))
     steps = -(-rows // (batch_size or rows))
+    least = effort.epochs[0] * (2 if effort.members > 1 and rows > PLENTY else 1)
     chosen = {
         "batch_size": batch_size,
         "learning_rate": _learning_rate(given.get("optimizer", "adam"), features, hidden)
         * (_haste(batch_size or rows, effort.batch) if hidden and effort.members > 1 else 1.0),
-        "max_epochs": min(max(effort.steps // steps, effort.epochs[0]), effort.epochs[1]),
+        "max_epochs": max(min(effort.steps // steps, effort.epochs[1]), least),
         "patience": min(max(effort.wait // steps, effort.patience[0]), effort.patience[1]),
         "l2": max(1 / rows, effort.least_l2)
         if hidden
@@ -137,18 +139,29 @@ def path(spec: TrainingSpec, *, rows: int, features: int, classes: int) -> tuple
 def _units(members: int, rows: int, features: int, classes: int) -> int:
     """Hidden units of each member: those of the committee are shared out.
 
-    Alone on larger data it has as many as take the time that the largest committee takes.
+    Alone on larger data it has so many that its epochs take about the time of the largest committee's: a power of two.
     """
-    cells, (least, most) = rows * (features + classes), SINGLE
-    units = min(UNITS, WEIGHTS // (features + classes))
-    if members == 1:
-        return least if cells <= LARGEST else min(max(min(units, LARGEST * UNITS // cells), least), most)
-    return max(units // members, 16)
+    units, cells, (least, most) = (
+        min(UNITS, WEIGHTS // (features + classes)),
+        rows * (features + classes),
+        SINGLE,
+    )
+    if members > 1:
+        return max(units // members, 16)
+    if cells <= LARGEST:
+        return least
+    same = LARGEST * UNITS * MEMBER.epochs[0] // (ALONE.epochs[0] * cells)
+    return min(max(_power_of_two(min(units, same)), least), most)
 
 
 def _batch_size(rows: int, classes: int, least: int) -> int:
     """A power of two near rows/64, or near two rows for each class; from `least` to 256."""
-    return min(max(1 << max(rows // 64, 2 * classes, 1).bit_length() - 1, least), 256)
+    return min(max(_power_of_two(max(rows // 64, 2 * classes)), least), 256)
+
+
+def _power_of_two(number: int) -> int:
+    """The largest that is no larger; 1 for 0."""
+    return 1 << max(number, 1).bit_length() - 1
 
 
 def _haste(batch_size: int, least: int) -> float:

@@ -65,11 +65,19 @@ def test_only_a_relu_network_has_hidden_layers():
 
 @pytest.mark.parametrize(
     ("rows", "units"),
-    [(1000, 128), (40_000, 128), (41_000, 512), (100_000, 512), (200_000, 256), (10**6, 128)],
+    [(1000, 128), (40_000, 128), (41_000, 512), (300_000, 512), (400_000, 256), (10**6, 128)],
 )
-def test_a_network_alone_on_more_than_a_committee_can_have_is_as_wide_as_that_takes_time(rows, units):
+def test_a_network_alone_on_more_than_a_committee_can_have_is_as_wide_as_takes_the_same_time(rows, units):
     spec = defaults.resolve(rows=rows, features=96, classes=4, hidden=True)
     assert spec.hidden_layer_sizes == (units,)
+
+
+def test_a_committee_on_plenty_of_rows_may_learn_for_longer():
+    few, many = (
+        defaults.candidate(rows=rows, features=20, classes=2, hidden=True, members=5)[0].max_epochs
+        for rows in (10_000, 10_001)
+    )
+    assert (few, many) == (60, 120)
 
 
 @pytest.mark.parametrize(
