@@ -139,15 +139,12 @@ def path(spec: TrainingSpec, *, rows: int, features: int, classes: int) -> tuple
 def _units(members: int, rows: int, features: int, classes: int) -> int:
     """Hidden units of each member: those of the committee are shared out.
 
-    Alone on larger data it has so many that its epochs take about the time of the largest committee's: a power of two.
+    Alone on larger data it has a power of two, so that its epochs take about the time of the largest committee's.
     """
-    units, cells, (least, most) = (
-        min(UNITS, WEIGHTS // (features + classes)),
-        rows * (features + classes),
-        SINGLE,
-    )
+    units = min(UNITS, WEIGHTS // (features + classes))
     if members > 1:
         return max(units // members, 16)
+    cells, (least, most) = rows * (features + classes), SINGLE
     if cells <= LARGEST:
         return least
     same = LARGEST * UNITS * MEMBER.epochs[0] // (ALONE.epochs[0] * cells)

@@ -116,14 +116,15 @@ class Door:
         self, scope: Scope, receive: Receive, send: Send, *, headers: dict[bytes, bytes], began: float
     ) -> None:
         """Hand a request on to the framework; its answer gets the id."""
-        status = 500
+        status, whole = 500, False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, whole
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = hardened(message.get("headers", ()), scope["request_id"].encode())
             await send(message)
+            whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         needed = role_needed(scope["method"], scope["path"])
         if self._metrics_open and scope["path"] == "/metrics":
@@ -135,6 +136,12 @@ class Door:
             return
         try:
             await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            if not whole:
+                raise
+            _tell_broken(
+                scope, error
+            )  # it has its answer; what reached uvicorn would close the connection unannounced
         finally:
             self._count(scope, getattr(scope.get("route"), "path", "(none)"), status, began)
 
@@ -147,8 +154,7 @@ class Door:
             answer = respond(request, error)
         else:
             answer = unexpected(request)
-            named = {"request_id": scope["request_id"]}
-            log.error("%s %s broke", scope["method"], scope["path"], exc_info=error, extra=named)
+            _tell_broken(scope, error)
         answer.raw_headers = hardened(answer.raw_headers, scope["request_id"].encode())
         await answer(scope, receive, send)
         self._count(scope, route, answer.status_code, began)
@@ -165,6 +171,11 @@ class Door:
         self._meters.request(scope["method"], route, status, seconds)
         if log.isEnabledFor(logging.INFO):
             _tell(scope["method"], scope["path"], scope["request_id"], status=status, seconds=seconds)
+
+
+def _tell_broken(scope: Scope, error: Exception) -> None:
+    named = {"request_id": scope["request_id"]}
+    log.error("%s %s broke", scope["method"], scope["path"], exc_info=error, extra=named)
 
 
 def _tell(method: str, path: str, request_id: str, *, status: int, seconds: float) -> None:

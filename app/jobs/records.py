@@ -35,12 +35,15 @@ class Hyperparameters(Record):
         None, description="how the learning rate moves over max_epochs"
     )
     momentum: _Finite | None = Field(None, ge=0, lt=1)
-    batch_size: Annotated[int, Field(ge=1)] | Literal["full"] | None = Field(
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000_000)] | Literal["full"] | None = Field(
         None, description='rows per step; "full" is plain gradient descent on all rows'
     )
     max_epochs: int | None = Field(None, ge=1, le=1_000_000)
     patience: int | None = Field(
-        None, ge=1, description="epochs without a better validation loss before stopping; null: never"
+        None,
+        ge=1,
+        le=1_000_000,
+        description="epochs without a better validation loss before stopping; null: never",
     )
     folds: int | None = Field(
         None,

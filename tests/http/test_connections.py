@@ -138,6 +138,22 @@ def test_the_rest_of_a_body_that_was_refused_is_no_head(open_site):
         assert answer(connection)[0] == 200
 
 
+def test_a_bug_costs_its_request_and_not_the_connection(open_site, monkeypatch, caplog):
+    def broken(*_a, **_k):
+        raise ValueError("a bug")
+
+    client = open_site()
+    monkeypatch.setattr("app.repository.repository.Repository.names", broken)
+    with connected(client) as connection:
+        connection.sendall(b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        status, headers, _ = answer(connection)
+        assert (status, "connection" in headers) == (500, False)
+        connection.sendall(request())
+        assert answer(connection)[0] == 200
+    (told,) = [record for record in caplog.records if record.exc_info]
+    assert (told.name, told.request_id) == ("neurona.access", headers["x-request-id"])
+
+
 def test_who_does_not_read_an_answer_is_left_and_who_reads_slowly_is_not(open_site):
     client = open_site(idle_seconds=0.3)
     rows = io.BytesIO()

@@ -116,6 +116,8 @@ WRONG = [
     ({"data": ROWS, "hyperparameters": {"validation_fraction": 1.5}}, 422, "validation_fraction"),
     ({"data": ROWS, "hyperparameters": {"hidden_layer_sizes": [0]}}, 422, "hidden_layer_sizes"),
     ({"data": ROWS, "hyperparameters": {"seed": False}}, 422, "seed"),
+    ({"data": ROWS, "hyperparameters": {"patience": 2**64}}, 422, "patience"),
+    ({"data": ROWS, "hyperparameters": {"batch_size": 2**64}}, 422, "batch_size"),
     ({"data": ROWS, "hyperparameters": {"l2": "0.1"}}, 422, "l2"),
     ({"data": ROWS, "hyperparameters": {"max_epochs": 2.5}}, 422, "max_epochs"),
     ({"data": ROWS, "max_runtime_seconds": True}, 422, "max_runtime_seconds"),
