@@ -9,6 +9,7 @@ right accepted wherever the document can say what is right, nothing without a ke
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -149,14 +150,13 @@ def main() -> int:
                 phases="examples,coverage,fuzzing,stateful",
                 seconds=left,
             )
-            found = next(
-                (line for line in (place / "report.txt").read_text().splitlines() if "generated" in line), ""
-            )
+            found = re.search(r"(\d+) generated", (place / "report.txt").read_text())
         if report:
             print(report)
             return 1
-        cases += int("".join(filter(str.isdigit, found.partition("generated")[0])) or 0)
-        print(f"seed {seed}:{found}", flush=True)
+        asked = int(found[1]) if found else 0
+        print(f"seed {seed}: {asked:,} requests", flush=True)
+        cases += asked
         seed += 1
     print(f"{cases:,} requests, nothing found")
     return 0
