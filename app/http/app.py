@@ -69,6 +69,9 @@ _TAGS = [
 ]
 
 
+_FOLLOW_SECONDS = 0.5
+
+
 class Application(FastAPI):
     """FastAPI behind the door: what the lane does not take comes to the framework."""
 
@@ -96,6 +99,7 @@ def create_app(services: Services) -> Application:
         end_with_parent()
         share = asyncio.create_task(_share(services)) if settings.workers > 1 else None
         await anyio.to_thread.run_sync(services.start)
+        follow = asyncio.create_task(_follow(services))
 
         def begin_to_stop() -> None:
             app.state.feeds.close()
@@ -106,6 +110,7 @@ def create_app(services: Services) -> Application:
                 yield
         finally:
             begin_to_stop()
+            follow.cancel()
             if share is not None:
                 share.cancel()
                 await anyio.to_thread.run_sync(services.meters.write)
@@ -183,6 +188,13 @@ def _at_work(app: FastAPI, services: Services) -> dict[str, vitals.Reader]:
         "neurona_model_load_failures_total": lambda: cache.counts()[1],
         "neurona_model_evictions_total": lambda: cache.counts()[2],
     }
+
+
+async def _follow(services: Services) -> None:
+    """Load what aliases have come to mean, though nobody asks for it."""
+    while True:
+        await asyncio.sleep(_FOLLOW_SECONDS)
+        await anyio.to_thread.run_sync(services.cache.keep_up)
 
 
 async def _share(services: Services) -> None:

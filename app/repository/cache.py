@@ -95,6 +95,16 @@ class ModelCache:
             with suppress(NeuronaError):
                 self._follow(ref)
 
+    def keep_up(self) -> None:
+        """Follows, in the loader's thread, every held reference that has come to mean another version.
+
+        To be called now and then: who has not been asked for a while would else answer once with the old one.
+        """
+        for ref, held in list(self._held.items()):
+            with suppress(NeuronaError):
+                if not self._unchanged(ref, held):
+                    self._follow_later(ref)
+
     # Readiness
 
     def sweep(self) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import threading
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -255,3 +256,17 @@ def test_images_posted_as_npz_are_predicted_as_bare_vectors(site):
         "/v1/models/spots/predict", content=npy(images[:20].reshape(20, 36)), headers={"content-type": NPY}
     )
     assert raw.json()["labels"] == labels[:20].tolist()
+
+
+def test_the_first_answer_after_a_while_without_any_is_of_the_version_of_now(site):
+    def version() -> int:
+        return site.client.post("/v1/models/iris/predict", json={"instances": ROWS.tolist()}).json()[
+            "version"
+        ]
+
+    site.train()
+    assert version() == 1
+    site.train(query="label=species&promote=never")
+    Repository(site.settings.models).set_alias("iris", "production", 2)  # as another process does
+    time.sleep(1.0)
+    assert version() == 2

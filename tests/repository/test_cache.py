@@ -81,6 +81,17 @@ def test_a_reference_held_is_answered_without_looking_at_the_disk(cache, root):
     assert cache.get("iris") is model
 
 
+def test_a_reference_that_nobody_asks_for_is_followed_too(cache, published, ticks, later):
+    cache.get("iris")
+    published.set_alias("iris", "production", 2)
+    cache.keep_up()
+    later.run()
+    ticks.now += 3600
+    assert cache.get("iris").version == 2
+    cache.keep_up()
+    assert later.waiting == []
+
+
 def test_references_to_one_version_share_one_model(cache):
     assert cache.get("iris") is cache.get("iris@1") is cache.get("iris@production")
     assert list(cache.loaded()) == [("iris", 1)]
