@@ -43,9 +43,7 @@ MANY = 5000  # rows, from which the path is coarse
 FOLDS = ((600, 10), (10**9, 5))  # rows up to which there are so many members
 LARGEST = 4_000_000  # rows × (features + classes) beyond which one network is trained, and no committee
 MOST_SHARED = 200_000  # weights of softmax regression, likewise
-LONGEST = (
-    50_000_000  # rows × features × classes beyond which softmax regression is trained with one penalty only
-)
+LONGEST = 50_000_000  # rows × features × classes beyond which softmax regression has one penalty only
 
 
 def resolve(

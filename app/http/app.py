@@ -67,9 +67,7 @@ _TAGS = [
     },
     {"name": "server", "description": "Health, limits, metrics."},
 ]
-
-
-_FOLLOW_SECONDS = 0.5
+_FOLLOW_SECONDS = 0.5  # between two looks at what the models that are held have come to mean
 
 
 class Application(FastAPI):
@@ -194,7 +192,7 @@ async def _follow(services: Services) -> None:
     """Load what aliases have come to mean, though nobody asks for it."""
     while True:
         await asyncio.sleep(_FOLLOW_SECONDS)
-        await anyio.to_thread.run_sync(services.cache.keep_up)
+        await anyio.to_thread.run_sync(services.cache.follow)
 
 
 async def _share(services: Services) -> None:

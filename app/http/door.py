@@ -139,9 +139,8 @@ class Door:
         except Exception as error:
             if not whole:
                 raise
-            _tell_broken(
-                scope, error
-            )  # it has its answer; what reached uvicorn would close the connection unannounced
+            # It has its answer: uvicorn, told of it, would close the connection without a word.
+            _tell_broken(scope, error)
         finally:
             self._count(scope, getattr(scope.get("route"), "path", "(none)"), status, began)
 

@@ -95,7 +95,7 @@ class ModelCache:
             with suppress(NeuronaError):
                 self._follow(ref)
 
-    def keep_up(self) -> None:
+    def follow(self) -> None:
         """Follows, in the loader's thread, every held reference that has come to mean another version.
 
         To be called now and then: who has not been asked for a while would else answer once with the old one.

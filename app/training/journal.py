@@ -66,7 +66,7 @@ class Journal:
     _rows: int = 0
     _work: float = 0.0
     _began: float = 0.0
-    _trained: float = 0.0
+    _ready_at: float = 0.0
     _written: float = float("-inf")
     _saved: float = 0.0
 
@@ -76,7 +76,7 @@ class Journal:
 
     def expect(self, effort: Effort) -> None:
         """The rows are ready, and this is what is to be done with them."""
-        self._effort, self._trained = effort, self.clock()
+        self._effort, self._ready_at = effort, self.clock()
 
     @property
     def seconds(self) -> float:
@@ -146,7 +146,7 @@ class Journal:
         )
 
     def _measure(self, candidate: str, epoch: Round) -> Progress:
-        elapsed = max(self.clock() - self._trained, 1e-9)
+        elapsed = max(self.clock() - self._ready_at, 1e-9)
         epochs = epoch.number - 1 + epoch.fraction
         done = self._effort.done(len(self.finished), candidate, epochs)
         left = self._effort.total - done

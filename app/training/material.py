@@ -125,9 +125,8 @@ def prepare(
     given = {**given, "folds": plan.folds(given, shape)}
     table = InMemory(columns=columns)
     deal, fold = dealt(table, labels, given, deal)
-    learned = np.arange(len(fold)) if deal.folds > 1 else np.flatnonzero(fold < 0)
-    if len(learned) < len(fold):
-        fitted = encoding.fit(take(columns, learned), **options)  # type: ignore[arg-type]
+    if deal.folds == 1:
+        fitted = encoding.fit(take(columns, np.flatnonzero(fold < 0)), **options)  # type: ignore[arg-type]
     x = encoding.transform(fitted, columns)
     return weighted(table, x, labels, fold, given=given, classes=classes, encoding=fitted, deal=deal)
 

@@ -84,11 +84,11 @@ def test_a_reference_held_is_answered_without_looking_at_the_disk(cache, root):
 def test_a_reference_that_nobody_asks_for_is_followed_too(cache, published, ticks, later):
     cache.get("iris")
     published.set_alias("iris", "production", 2)
-    cache.keep_up()
+    cache.follow()
     later.run()
     ticks.now += 3600
     assert cache.get("iris").version == 2
-    cache.keep_up()
+    cache.follow()
     assert later.waiting == []
 
 

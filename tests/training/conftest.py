@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from app.bootstrap import build_workplace
 from app.jobs import Job, JobStore, NewJob
 from app.settings import Settings
+from app.training import journal
 from app.training.body import run_job
 from app.training.workplace import Workplace
 
@@ -42,6 +44,20 @@ class Bench:
         job = self.submit(**fields)
         self.run()
         return self.store.get(job.id)
+
+    def before_writes(self, monkeypatch: pytest.MonkeyPatch, act: Callable[[int], object]) -> None:
+        """Have `act(n)` called before a run's n-th write to the database from now (1, 2, …); it may raise.
+
+        A run then writes whenever it could, and not only every quarter of a second.
+        """
+        monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
+        real, numbers = self.place.jobs.record, count(1)
+
+        def record(*arguments: object) -> bool:
+            act(next(numbers))
+            return real(*arguments)
+
+        monkeypatch.setattr(self.place.jobs, "record", record)
 
     def weights(self, version: int) -> bytes:
         return self.place.repository.weights("iris", version).read_bytes()

@@ -7,7 +7,6 @@ import pytest
 from scipy.optimize import minimize
 
 from app.jobs.ending import Ending
-from app.training import journal
 from app.training.body import Run
 from app.training.promotion import Jury
 from core import encoding, merging, network
@@ -74,18 +73,13 @@ def test_a_committee_killed_anywhere_ends_in_the_same_bits(make_bench, monkeypat
     given = {"max_epochs": 6, "folds": 3}
     undisturbed, disturbed = make_bench(), make_bench(checkpoint_seconds=1e-9)
     job = undisturbed.train(given=given)
-    monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
-    second = disturbed.submit(given=given)
-    real, writes, total = disturbed.place.jobs.record, 0, len(undisturbed.history(job))
+    second, total = disturbed.submit(given=given), len(undisturbed.history(job))
 
-    def record(*arguments):
-        nonlocal writes
-        writes += 1
-        if writes in (3, total // 2, total - 2):
+    def die(write):
+        if write in (3, total // 2, total - 2):
             raise Killed
-        return real(*arguments)
 
-    monkeypatch.setattr(disturbed.place.jobs, "record", record)
+    disturbed.before_writes(monkeypatch, die)
     for _ in range(3):
         with pytest.raises(Killed):
             disturbed.run()
@@ -109,24 +103,18 @@ def test_history_numbers_epochs_without_gap_over_both_candidates(bench):
 def test_a_run_killed_anywhere_ends_in_the_same_bits(make_bench, monkeypatch, deaths):
     undisturbed, disturbed = make_bench(), make_bench(checkpoint_seconds=1e-9)
     job = undisturbed.train()
-    monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
     second = disturbed.submit()
     total = len(undisturbed.history(job))
     for death in range(deaths):
-        writes = 0
-        real = disturbed.place.jobs.record
 
-        def record(*arguments, real=real, stop=1 + total * (death + 1) // (deaths + 1) // 2):
-            nonlocal writes
-            writes += 1
-            if writes > stop:
+        def die(write, stop=1 + total * (death + 1) // (deaths + 1) // 2):
+            if write > stop:
                 raise Killed
-            return real(*arguments)
 
-        monkeypatch.setattr(disturbed.place.jobs, "record", record)
-        with pytest.raises(Killed):
-            disturbed.run()
-        monkeypatch.setattr(disturbed.place.jobs, "record", real)
+        with monkeypatch.context() as patch:
+            disturbed.before_writes(patch, die)
+            with pytest.raises(Killed):
+                disturbed.run()
         disturbed.place.jobs.requeue_running()
     assert disturbed.run() == "succeeded"
     assert disturbed.weights(1) == undisturbed.weights(1)
@@ -164,18 +152,13 @@ def test_a_run_killed_while_it_ends_still_succeeds_once(make_bench, monkeypatch,
 def test_a_paused_run_goes_on_to_the_same_bits(make_bench, monkeypatch):
     undisturbed, disturbed = make_bench(), make_bench()
     undisturbed.train()
-    monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
     job = disturbed.submit()
-    real, count = disturbed.place.jobs.record, 0
 
-    def record(*arguments):
-        nonlocal count
-        count += 1
-        if count == 4:
+    def pause(write):
+        if write == 4:
             disturbed.place.jobs.request_pause()
-        return real(*arguments)
 
-    monkeypatch.setattr(disturbed.place.jobs, "record", record)
+    disturbed.before_writes(monkeypatch, pause)
     assert disturbed.run() == "paused"
     assert disturbed.store.get(job.id).state == "queued"
     assert disturbed.run() == "succeeded"
@@ -183,16 +166,13 @@ def test_a_paused_run_goes_on_to_the_same_bits(make_bench, monkeypatch):
 
 
 def test_a_cancelled_run_stops_and_publishes_nothing(bench, monkeypatch):
-    monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
     job = bench.submit()
-    real = bench.place.jobs.record
 
-    def record(*arguments):
+    def cancel(_write):
         if not bench.store.get(job.id).finished and bench.store.last_sequence(job.id) >= 2:
             bench.store.cancel(job.id)
-        return real(*arguments)
 
-    monkeypatch.setattr(bench.place.jobs, "record", record)
+    bench.before_writes(monkeypatch, cancel)
     assert bench.run() == "superseded"
     assert bench.store.get(job.id).state == "cancelled"
     assert bench.place.repository.names() == []

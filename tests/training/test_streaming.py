@@ -7,7 +7,6 @@ from larger_than_memory import STREAM, body, log_loss, lowest, trained
 from app.bootstrap import build_workplace
 from app.datasets import rows as rows_module
 from app.settings import MIB, Settings
-from app.training import journal
 from app.training.material import prepare
 from app.training.streaming import EncodedRows, prepare_streamed
 
@@ -94,18 +93,13 @@ def test_a_job_on_disk_killed_in_the_middle_ends_in_the_same_bits(make_bench, mo
     undisturbed, disturbed = make_bench(**settings), make_bench(**settings)
     asked = {"algorithm": "relu_network", "given": {"max_epochs": 5, "hidden_layer_sizes": [8]}}
     undisturbed.train(**asked)
-    monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
     disturbed.submit(**asked)
-    real, writes = disturbed.place.jobs.record, 0
 
-    def record(*arguments):
-        nonlocal writes
-        writes += 1
-        if writes in (2, 9):  # before the first epoch, and after it
+    def die(write):
+        if write in (2, 9):  # before the first epoch, and after it
             raise Killed
-        return real(*arguments)
 
-    monkeypatch.setattr(disturbed.place.jobs, "record", record)
+    disturbed.before_writes(monkeypatch, die)
     for _ in range(2):
         with pytest.raises(Killed):
             disturbed.run()
@@ -120,21 +114,17 @@ def test_a_job_on_disk_killed_in_the_middle_ends_in_the_same_bits(make_bench, mo
 def test_a_job_on_disk_heeds_what_is_asked_before_its_first_epoch(
     make_bench, many_batches, monkeypatch, ask, state, returned
 ):
-    monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
     bench = make_bench(training_memory_bytes=1)
-    job = bench.submit()
-    real, looks = bench.place.jobs.record, 0
+    job, looks = bench.submit(), []
 
-    def record(*arguments):
-        nonlocal looks
-        looks += 1
-        if looks == 2:
+    def look(number):
+        looks.append(number)
+        if number == 2:
             {"cancel": lambda: bench.store.cancel(job.id), "pause": bench.place.jobs.request_pause}[ask]()
-        return real(*arguments)
 
-    monkeypatch.setattr(bench.place.jobs, "record", record)
+    bench.before_writes(monkeypatch, look)
     assert bench.run() == returned
-    assert looks == 2
+    assert looks == [1, 2]
     assert bench.store.get(job.id).state == state
     assert bench.store.last_sequence(job.id) == 0
 

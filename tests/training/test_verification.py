@@ -8,7 +8,7 @@ import pytest
 import safetensors.numpy
 
 from app.jobs import NewJob
-from app.training import journal, origin
+from app.training import origin
 from app.training.verification import weights_sha256
 
 LAYERS = {"algorithm": "relu_network", "given": {"max_epochs": 3, "hidden_layer_sizes": [7, 5], "folds": 1}}
@@ -167,21 +167,16 @@ def test_rows_that_stayed_on_disk_the_first_time_do_so_again(make_bench):
 def test_a_verification_killed_on_the_way_ends_in_the_same_answer(make_bench, monkeypatch):
     bench = make_bench(checkpoint_seconds=1e-9)
     bench.train(**LAYERS | {"given": {**LAYERS["given"], "max_epochs": 12}})
-    monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
     job = verification(bench)
-    real, writes = bench.place.jobs.record, 0
 
-    def record(*arguments):
-        nonlocal writes
-        writes += 1
-        if writes > 6:
+    def die(write):
+        if write > 6:
             raise Killed
-        return real(*arguments)
 
-    monkeypatch.setattr(bench.place.jobs, "record", record)
-    with pytest.raises(Killed):
-        bench.run()
-    monkeypatch.setattr(bench.place.jobs, "record", real)
+    with monkeypatch.context() as patch:
+        bench.before_writes(patch, die)
+        with pytest.raises(Killed):
+            bench.run()
     bench.place.jobs.requeue_running()
     assert bench.run() == "succeeded"
     assert bench.store.get(job.id).metrics["identical"]
@@ -189,16 +184,13 @@ def test_a_verification_killed_on_the_way_ends_in_the_same_answer(make_bench, mo
 
 def test_a_cancelled_verification_stops(bench, monkeypatch):
     bench.train(**LAYERS)
-    monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
     job = verification(bench)
-    real = bench.place.jobs.record
 
-    def record(*arguments):
+    def cancel(_write):
         if not bench.store.get(job.id).finished:
             bench.store.cancel(job.id)
-        return real(*arguments)
 
-    monkeypatch.setattr(bench.place.jobs, "record", record)
+    bench.before_writes(monkeypatch, cancel)
     assert bench.run() == "superseded"
     ended = bench.store.get(job.id)
     assert (ended.state, ended.metrics) == ("cancelled", None)
