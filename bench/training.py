@@ -2,11 +2,11 @@
 
 Steps: 784-128-10, Adam, float32, batches of 128, 256 and 512; rows gathered at random out of 10,240, gradients,
 update, the loss looked at. Times of one thread are processor time. Each peer lives in a process of its own and is
-asked in turns, so that all meet the same
-machine; the table shows medians and their ratio to Neurona, and the part of Neurona's step that its matrix products
-alone would take. --race adds the time to a given test log loss, with the same network, batches and
-learning rate for all, on MNIST (bench/fetch_mnist.py first) and on a generated table of 1,000,000 x 32; --mnist the
-time to 0.98 test accuracy with every default. PyTorch may live in another environment: name its Python.
+asked in turns, so that all meet the same machine; the table shows medians and their ratio to Neurona, and the part
+of Neurona's step that its matrix products alone would take. --race adds the time to a given test log loss, with
+the same network, batches and learning rate for all, on MNIST (bench/fetch_mnist.py first) and on a generated table
+of 1,000,000 x 32; --mnist the time to 0.98 test accuracy with every default. PyTorch may live in another
+environment: name its Python.
 """
 
 import argparse
