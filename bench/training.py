@@ -192,7 +192,7 @@ def race_data(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
         return x, x_test, labels, y_test
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1_050_000, 32), np.float32)
-    teacher = network.initialise((32, 64, 8), np.random.default_rng(1))
+    teacher = network.initialise((32, 64, 8), np.random.default_rng(1), even=True)
     z = network.logits((teacher[0], teacher[1]._replace(weight=teacher[1].weight * 30)), x)
     labels = (z + rng.gumbel(size=z.shape)).argmax(axis=1)  # drawn by softmax(z)
     return x[:1_000_000], x[1_000_000:], labels[:1_000_000], labels[1_000_000:]

@@ -44,7 +44,7 @@ def begin(spec: TrainingSpec, sizes: tuple[int, int], starts: Sequence[Params | 
     sizes: features, classes.
     """
     members = tuple(
-        training.begin(member_spec(spec, member), *sizes, parameters=start)
+        training.begin(member_spec(spec, member), *sizes, parameters=start, even=len(starts) > 1)
         for member, start in enumerate(starts)
     )
     return CommitteeState(members=members, train_losses=(0.0,) * len(members))

@@ -24,22 +24,25 @@ Params: TypeAlias = tuple[Dense, ...]  # length 1 is softmax regression; a gradi
 CHUNK = 8192  # rows that one pass keeps activations of; larger batches are summed up in pieces
 
 
-def initialise(sizes: Sequence[int], rng: np.random.Generator, dtype: Float = np.float32) -> Params:
+def initialise(
+    sizes: Sequence[int], rng: np.random.Generator, dtype: Float = np.float32, *, even: bool = False
+) -> Params:
     """Parameters to begin from, for sizes (features, *hidden, classes).
 
-    Hidden layers: He et al. 2015, N(0, 2/fan_in), which keeps a ReLU network's activations at one scale.
-    Last layer: N(0, 0.01/fan_in), so that the first probabilities are close to 1/c. Biases: 0. Softmax
-    regression begins at zero: its loss is convex, and every start leads to the same place.
+    Hidden layers: Glorot and Bengio 2010, N(0, 2/(fan_in + fan_out)); last layer: N(0, 1/fan_in). Biases: 0.
+    even: hidden layers by He et al. 2015, N(0, 2/fan_in), and the last N(0, 0.01/fan_in), so that the first
+    probabilities are close to 1/c: less steep at first, and better where few rows soon end the training.
+    Softmax regression begins at zero: its loss is convex, and every start leads to the same place.
     """
-    sizes = layer_sizes(sizes)
-    pairs = list(pairwise(sizes))
-    variances = [2.0] * (len(pairs) - 1) + [0.01 if len(pairs) > 1 else 0.0]
+    *hidden, (last, classes) = pairwise(layer_sizes(sizes))
+    variances = [2 / (fan_in if even else fan_in + fan_out) for fan_in, fan_out in hidden]
+    variances.append((0.01 if even else 1.0) / last if hidden else 0.0)
     return tuple(
         Dense(
-            (rng.standard_normal((fan_in, fan_out)) * np.sqrt(variance / fan_in)).astype(dtype),
+            (rng.standard_normal((fan_in, fan_out)) * np.sqrt(variance)).astype(dtype),
             np.zeros(fan_out, dtype),
         )
-        for (fan_in, fan_out), variance in zip(pairs, variances, strict=True)
+        for (fan_in, fan_out), variance in zip([*hidden, (last, classes)], variances, strict=True)
     )
 
 

@@ -115,15 +115,17 @@ class TrainingState:
 
 
 def begin(
-    spec: TrainingSpec, features: int, classes: int, *, parameters: Params | None = None
+    spec: TrainingSpec, features: int, classes: int, *, parameters: Params | None = None, even: bool = False
 ) -> TrainingState:
     """The state before the first step; parameters: those of another run to go on from (a warm start).
+
+    even: begin as a member of a committee does (`network.initialise`).
 
     Raises ValueError if they have other sizes than (features, *hidden_layer_sizes, classes).
     """
     sizes = (features, *spec.hidden_layer_sizes, classes)
     if parameters is None:
-        parameters = network.initialise(sizes, np.random.default_rng([spec.seed, 0]), spec.dtype)
+        parameters = network.initialise(sizes, np.random.default_rng([spec.seed, 0]), spec.dtype, even=even)
     elif network.sizes(parameters) != sizes:
         raise ValueError(f"parameters must have sizes {sizes}, got {network.sizes(parameters)}")
     vector = frozen(network.flatten(parameters).astype(spec.dtype))

@@ -43,6 +43,17 @@ def told(rounds):
     ]
 
 
+def test_members_begin_at_even_probabilities_and_a_network_alone_does_not():
+    spec, x = replace(NETWORK[0], hidden_layer_sizes=(64,)), np.random.default_rng(0).normal(size=(200, 40))
+    alone, *members = (
+        network.predict_proba(each.parameters, x).std()
+        for count in (1, 5)
+        for each in committee.begin(spec, (40, 3), [None] * count).members
+    )
+    assert max(members) < 0.03
+    assert alone > 0.1
+
+
 @PATHS
 def test_a_round_is_judged_on_every_row_by_the_member_that_has_not_seen_it(path, held):
     last = run(path, held)[-1]
@@ -60,7 +71,9 @@ def test_a_member_learns_what_it_would_learn_alone_without_its_fold(held):
     for member, state in enumerate(last.state.members):
         spec = committee.member_spec(NETWORK[0], member)
         rows = np.flatnonzero(held.fold != member)
-        alone = list(training.fit(spec, held.examples, None, training.begin(spec, 4, 3), rows=rows))
+        alone = list(
+            training.fit(spec, held.examples, None, training.begin(spec, 4, 3, even=True), rows=rows)
+        )
         assert np.array_equal(alone[last.number - 1].state.parameters[0].weight, state.parameters[0].weight)
 
 

@@ -120,11 +120,12 @@ def test_arguments_are_left_as_they_were(make_params, rng):
     assert np.array_equal(x, x_before)
 
 
-def test_hidden_layers_begin_with_hes_variance_and_softmax_regression_at_zero(rng):
-    first, second = network.initialise((400, 500, 10), rng)
+@pytest.mark.parametrize(("even", "hidden", "last"), [(False, 2 / 900, 1 / 500), (True, 2 / 400, 0.01 / 500)])
+def test_layers_begin_with_glorots_or_hes_variance_and_softmax_regression_at_zero(rng, even, hidden, last):
+    first, second = network.initialise((400, 500, 10), rng, even=even)
     assert first.weight.dtype == np.float32
-    assert first.weight.std() == pytest.approx((2 / 400) ** 0.5, rel=0.02)
-    assert second.weight.std() == pytest.approx(0.1 / 500**0.5, rel=0.05)
+    assert first.weight.var() == pytest.approx(hidden, rel=0.04)
+    assert second.weight.var() == pytest.approx(last, rel=0.1)
     assert not first.bias.any()
     assert not second.bias.any()
     assert not network.flatten(network.initialise((4, 3), rng)).any()
