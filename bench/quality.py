@@ -40,7 +40,7 @@ def neurona(table: Table, train: np.ndarray, test: np.ndarray) -> Score:
     columns, labels, classes = take(table.columns, train), table.labels[train], table.classes
     fitted = encoding.fit(columns)
     count = defaults.folds(rows=len(train), features=fitted.width, classes=classes)
-    fold = dealing.new_deal(columns, folds=count, fraction=0.1, seed=0).fold(columns, labels)
+    fold = dealing.new_deal(columns, labels, folds=count, fraction=0.1, seed=0).fold(columns, labels)
     if count == 1:
         fitted = encoding.fit(take(columns, np.flatnonzero(fold < 0)))
     held = committee.Held(Examples(encoding.transform(fitted, columns), labels), fold, count)

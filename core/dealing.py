@@ -4,8 +4,8 @@ So a model that goes on from another one on more rows is judged by rows that nei
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,13 @@ from core.columns import Codes, RawColumn, RawColumns
 from core.splitting import ranked_split
 
 CHUNK = 1 << 20  # numbers looked at at a time
-LIKELY = 0.5  # distinct rows, of all, below which equal rows are no copies but all that few columns can say
+LIKELY = (
+    0.5  # of all rows that differ, or of all that columns can say: where fewer do, equal rows need looking at
+)
+AGREED = (
+    0.99  # rows with the label that most of their equals have: what copies all have, and chance does not give
+)
+SAMPLE = 1 << 17  # rows by which is counted what columns can say
 _MISSING = 0x9E3779B97F4A7C15
 
 
@@ -25,7 +31,9 @@ class Deal:
     """The rule by which rows are held out.
 
     folds: how many there are, each held out once; or 1: `fraction` of the rows of each class are held out, for
-    good. columns: whose values count. together: whether equal rows are always in the same fold.
+    good. columns: whose values count. together: whether equal rows are always in the same fold. called: the names
+    under which their values count, where columns have got others since the first deal; else empty. clean: whether no
+    version dealt so has learned from rows that it is judged by; false from one on that went on from another deal.
     """
 
     folds: int
@@ -33,22 +41,46 @@ class Deal:
     seed: int
     columns: tuple[str, ...]
     together: bool = True
+    called: tuple[str, ...] = ()
+    clean: bool = True
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The columns, each with the name under which its values count."""
+        return dict(zip(self.columns, self.called or self.columns, strict=True))
+
+    def renamed(self, before: Mapping[str, str]) -> "Deal":
+        """The same rule where columns, by their new names, were called otherwise before."""
+        now = {was: name for name, was in before.items()}
+        return replace(
+            self,
+            columns=tuple(now.get(name, name) for name in self.columns),
+            called=tuple(self.names.values()),
+        )
+
+    def keeps(self, other: "Deal") -> bool:
+        """Whether rows held out by this rule are, but for a few near its edge, none that the other let be learned."""
+        ours = (self.folds, self.seed, self.together, set(self.names.values()))
+        theirs = (other.folds, other.seed, other.together, set(other.names.values()))
+        return ours == theirs and (self.folds > 1 or self.fraction <= other.fraction)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, from which `from_dict` makes the same rule."""
-        return {**vars(self), "columns": list(self.columns)}
+        return {**vars(self), "columns": list(self.columns), "called": list(self.called)}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Deal":
         """The rule that `to_dict` described; ValueError for anything else."""
         try:
-            deal = cls(**{**plain, "columns": tuple(plain["columns"])})
+            lists = {"columns": tuple(plain["columns"]), "called": tuple(plain.get("called", ()))}
+            deal = cls(**{**plain, **lists})
         except (TypeError, KeyError) as error:
             raise ValueError(f"not a rule by which rows are held out: {error}") from None
-        kinds = {"folds": int, "fraction": float, "seed": int, "together": bool}
+        kinds = {"folds": int, "fraction": float, "seed": int, "together": bool, "clean": bool}
         right = all(type(getattr(deal, name)) is kind for name, kind in kinds.items()) and all(
-            isinstance(name, str) for name in deal.columns
+            isinstance(name, str) for name in (*deal.columns, *deal.called)
         )
+        right = right and len(deal.called) in (0, len(deal.columns))
         if not right or deal.folds < 1 or not 0 < deal.fraction < 1 or not deal.columns:
             raise ValueError("not a rule by which rows are held out: values out of their range")
         return deal
@@ -62,7 +94,8 @@ class Deal:
         rows of each class are held out that are first in an order which the same decides.
         Raises ValueError or KeyError for other columns.
         """
-        return self.fold_of(fingerprints({name: columns[name] for name in self.columns}), labels)
+        named = {called: columns[name] for name, called in self.names.items()}
+        return self.fold_of(fingerprints(named), labels)
 
     def fold_of(self, prints: Array, labels: npt.ArrayLike) -> Array:
         """As `fold`, given the fingerprints of these columns."""
@@ -75,15 +108,50 @@ class Deal:
         return fold
 
 
-def new_deal(columns: RawColumns, *, folds: int, fraction: float, seed: int) -> Deal:
-    """The rule for rows like these. Equal rows stay together where they are copies: most rows then differ."""
-    return deal_of(fingerprints(columns), tuple(columns), folds=folds, fraction=fraction, seed=seed)
+def new_deal(columns: RawColumns, labels: npt.ArrayLike, *, folds: int, fraction: float, seed: int) -> Deal:
+    """The rule for rows like these, with these labels. Equal rows stay together where they are copies."""
+    together = are_copies(fingerprints(columns), np.asarray(labels), lambda: columns)
+    return Deal(folds=folds, fraction=fraction, seed=seed, columns=tuple(columns), together=together)
 
 
-def deal_of(prints: Array, columns: tuple[str, ...], *, folds: int, fraction: float, seed: int) -> Deal:
-    """As `new_deal`, given the fingerprints of these columns."""
-    together = len(np.unique(prints)) >= LIKELY * len(prints)
-    return Deal(folds=folds, fraction=fraction, seed=seed, columns=columns, together=together)
+def are_copies(prints: Array, labels: Array, sample: Callable[[], RawColumns]) -> bool:
+    """Whether equal rows, known by their (m,) fingerprints, are one row written again, so that who has learned from
+    the one has seen the other.
+
+    They are where most rows differ. Else they are all that few columns can say if there is hardly a combination of
+    their values that does not occur, or if equal rows have different labels, which copies have not.
+    sample: gives up to SAMPLE of the rows; asked for only then.
+    """
+    distinct, places = np.unique(prints, return_inverse=True)
+    if len(distinct) >= LIKELY * len(prints):
+        return True
+    return len(distinct) < LIKELY * _sayable(sample()) and _agreed(places, labels) >= AGREED * len(prints)
+
+
+def _sayable(columns: RawColumns) -> float:
+    """How many different rows the values of these would make, if all went together; infinite for vectors."""
+    product = 1.0
+    for raw in columns.values():
+        if isinstance(raw, Codes):
+            product *= len(np.unique(raw.codes))
+        elif raw.ndim == 1:
+            product *= len(np.unique(_bits(raw)))
+        else:
+            return np.inf
+        if product > SAMPLE**2:
+            break
+    return product
+
+
+def _agreed(places: Array, labels: Array) -> int:
+    """The rows whose label is the one that most rows in their place have."""
+    order = np.lexsort((labels, places))
+    pairs = np.stack([places[order], labels[order]])
+    starts = np.flatnonzero(np.r_[True, (np.diff(pairs) != 0).any(axis=0)])
+    counts = np.diff(np.r_[starts, len(order)])
+    most = np.zeros(int(places.max(initial=0)) + 1, np.intp)
+    np.maximum.at(most, pairs[0, starts], counts)
+    return int(most.sum())
 
 
 def fingerprints(columns: RawColumns) -> Array:

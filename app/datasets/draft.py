@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import ipc
 
-from app.datasets.labels import Label, Labels
+from app.datasets.labels import LEAST_ROWS, Label, Labels
 from app.datasets.limits import Limits
-from app.datasets.table import Array, BadCell, Block, Cells, Field, Kind, Source
+from app.datasets.table import Array, BadCell, Block, Cells, Field, Kind, Source, Wanted
 from app.datasets.vocabulary import TextBudget, Vocabulary
 from app.errors import TooLarge
 
@@ -29,12 +29,12 @@ class Tally:
     label_places: Array
 
 
-def write_draft(source: Source, path: Path, limits: Limits) -> Tally:
-    """Write all blocks of `source` to an Arrow file at `path`.
+def write_draft(source: Source, path: Path, limits: Limits, wanted: Wanted | None = None) -> Tally:
+    """Write all blocks of `source` to an Arrow file at `path`; what is `wanted` is what the options said.
 
     Raises what reading raises, Invalid and TooLarge.
     """
-    draft = _Draft(source, limits)
+    draft = _Draft(source, limits, wanted)
     try:
         with pa.OSFile(str(path), "wb") as sink, ipc.new_file(sink, draft.schema) as writer:
             for block in source.blocks():
@@ -45,10 +45,13 @@ def write_draft(source: Source, path: Path, limits: Limits) -> Tally:
 
 
 class _Draft:
-    def __init__(self, source: Source, limits: Limits) -> None:
+    def __init__(self, source: Source, limits: Limits, wanted: Wanted | None) -> None:
         self._fields = source.fields
         self._labels = Labels(
-            column=source.label, as_text=source.labels_are_text, max_classes=limits.max_classes
+            column=source.label,
+            as_text=source.labels_are_text and not (wanted is not None and wanted.text_labels),
+            max_classes=limits.max_classes,
+            least=(LEAST_ROWS, 2) if wanted is None else (1, 1),
         )
         budget = TextBudget()
         self._vocabularies = [

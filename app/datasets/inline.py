@@ -1,13 +1,14 @@
 """Rows and labels as JSON values: the body of application/json, and `data` inside a training request."""
 
 from collections.abc import Iterator, Sequence
+from types import NoneType
 from typing import Any
 
 import pyarrow as pa
 
 from app.datasets.instances import Instances
 from app.datasets.labels import label_array
-from app.datasets.table import BadCell, Block, Options, check_categorical
+from app.datasets.table import BadCell, Block, Options, Wanted, check_categorical
 from app.errors import Invalid, Problem
 
 _BLOCK_CELLS = 1 << 20
@@ -22,12 +23,14 @@ class InlineSource:
     def __init__(self, value: object, options: Options) -> None:
         self.warnings: list[str] = []
         instances, self._labels, names = _members(value)
+        if names is None and options.wanted is not None and instances and isinstance(instances[0], list):
+            names = _by_place(instances[0], options.wanted)
         self._table = Instances.typed(
             instances, feature_names=names, categorical=options.categorical, limits=options.limits
         )
         self.fields = self._table.fields
         feature_names = [field.name for field in self.fields]
-        check_categorical(feature_names, options.categorical)
+        check_categorical(feature_names, options)
         self.label = label_name(options.label, feature_names, "label")
         if len(self._labels) != len(instances):
             message = f"there are {len(instances)} instances but {len(self._labels)} labels"
@@ -77,6 +80,12 @@ class InlineSource:
         if type(label) not in (str, int, float, bool):
             message = f"the label in row {row} is {shown}; labels are strings, integers or booleans"
         return BadCell(message, row=row, column=self.label, location=location)
+
+
+def _by_place(row: list[Any], wanted: Wanted) -> list[str] | None:
+    """The names of the columns of lists without any, unless they are single vectors, written bare."""
+    bare = len(wanted.columns) == 1 and not (len(row) == 1 and isinstance(row[0], list | NoneType | str))
+    return None if bare else list(wanted.columns)
 
 
 def label_name(wanted: str | None, features: list[str], default: str) -> str:

@@ -17,10 +17,16 @@ _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,18})", re.ASCII)
 
 
 class Labels:
-    """Counts and codes labels by blocks. `as_text`: all came as text, so their type is settled at the end."""
+    """Counts and codes labels by blocks. `as_text`: all came as text, so their type is settled at the end.
 
-    def __init__(self, *, column: str, as_text: bool, max_classes: int) -> None:
+    least: the rows and the classes that there must be.
+    """
+
+    def __init__(
+        self, *, column: str, as_text: bool, max_classes: int, least: tuple[int, int] = (LEAST_ROWS, 2)
+    ) -> None:
         self._column, self._as_text, self._most = column, as_text, max_classes
+        self._least_rows, self._least_classes = least
         self._codes: dict[tuple[type, Label], int] = {}
         self._first_rows: list[int] = []
         self._counts = np.zeros(0, dtype=np.int64)
@@ -63,15 +69,16 @@ class Labels:
     def finish(self) -> tuple[tuple[Label, ...], Array, Array]:
         """The classes in order, rows of each, and the new code of each old one.
 
-        Raises Invalid for fewer than LEAST_ROWS rows or one class only; BadCell for "NA" among whole numbers.
+        Raises Invalid for too few rows or classes; BadCell for "NA" among whole numbers.
         """
-        if self.rows < LEAST_ROWS:
-            problem = Problem(message=f"needs at least {LEAST_ROWS} rows, and has {self.rows}")
+        if self.rows < self._least_rows:
+            needed = f"{self._least_rows} row{'s' if self._least_rows > 1 else ''}"
+            problem = Problem(message=f"needs at least {needed}, and has {self.rows}")
             raise Invalid(problem)
         labels = [label for _, label in self._codes]
         if self._as_text:
             labels = self._typed([str(label) for label in labels])
-        if len(labels) < 2:
+        if len(labels) < self._least_classes:
             message = (
                 f"all {self.rows} rows have the label {labels[0]!r}; a classifier needs at least two classes"
             )

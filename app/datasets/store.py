@@ -23,13 +23,13 @@ from app.datasets.record import ClassInfo, ColumnInfo, Dataset, Facts, describe
 from app.datasets.rows import settle, write_rows
 from app.datasets.spool import spool
 from app.datasets.streamed import StreamedDataset
-from app.datasets.table import Options, Source
+from app.datasets.table import Options, Source, Wanted
 from app.datasets.types import known
 from app.errors import DatasetNotFound, Invalid, Problem, StorageFailed
 from app.storage import folder
 from app.storage.folder import reported
 
-__all__ = ["ClassInfo", "ColumnInfo", "Dataset", "DatasetStore", "Labelled", "OpenDataset"]
+__all__ = ["ClassInfo", "ColumnInfo", "Dataset", "DatasetStore", "Labelled", "OpenDataset", "Wanted"]
 
 _ROWS, _RECORD = "rows.arrow", "dataset.json"
 _ID = re.compile(r"ds_[0-9a-f]{16}")
@@ -77,6 +77,30 @@ class DatasetStore:
             with reported(_STORE):
                 return self._keep(open_body(kind, body, options), place, name)
 
+    @contextmanager
+    def passing(
+        self,
+        source: Iterable[bytes] | Path,
+        *,
+        media_type: str,
+        encoding: str | None = None,
+        label: str | None = None,
+        categorical: Collection[str] = (),
+        wanted: Wanted,
+    ) -> Iterator[OpenDataset]:
+        """A body's rows within the block, of which nothing is kept: rows to judge a model by, read for its columns.
+
+        As `ingest`, whose datasets it neither adds to nor takes from.
+        """
+        kind = known(media_type)
+        options = Options(label=label, categorical=frozenset(categorical), limits=self._limits, wanted=wanted)
+        with self._workplace() as place:
+            body = spool(source, place / "body", media_type=kind, encoding=encoding, limits=self._limits)
+            with reported(_STORE):
+                staged, made = self._made(open_body(kind, body, options), place, None, wanted)
+                opened = OpenDataset(staged / _ROWS, made)
+            yield opened
+
     def ingest_value(
         self,
         value: object,
@@ -115,8 +139,14 @@ class DatasetStore:
             yield place
 
     def _keep(self, source: Source, place: Path, name: str | None) -> tuple[Dataset, bool]:
+        return self._publish(*self._made(source, place, name))
+
+    def _made(
+        self, source: Source, place: Path, name: str | None, wanted: Wanted | None = None
+    ) -> tuple[Path, Dataset]:
+        """The folder with the dataset's rows, and its record, which is not in there yet."""
         draft, staged = place / "draft", place / "dataset"
-        tally = write_draft(source, draft, self._limits)
+        tally = write_draft(source, draft, self._limits, wanted)
         (place / "body").unlink(missing_ok=True)
         staged.mkdir()
         layout, places = settle(source.fields, source.label, tally)
@@ -129,7 +159,7 @@ class DatasetStore:
             created_at=self._clock().astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z",
             sha256=digest,
         )
-        return self._publish(staged, describe(facts, layout, tally, source.warnings))
+        return staged, describe(facts, layout, tally, source.warnings)
 
     def _publish(self, staged: Path, made: Dataset) -> tuple[Dataset, bool]:
         final = self._root / made.id

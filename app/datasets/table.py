@@ -45,12 +45,26 @@ class Field:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """The columns of a model, in its order, where rows are to judge it and not to be trained on.
+
+    Then lists are in that order, any number of rows and classes will do, and what a column is the model knows:
+    `categorical` of the options names its columns of text, whether or not a body has them.
+    text_labels: whether its classes are strings.
+    """
+
+    columns: tuple[str, ...]
+    text_labels: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What the sender may say about a body, and how large it may be."""
 
     label: str | None
     categorical: frozenset[str]
     limits: Limits
+    wanted: Wanted | None = None
 
 
 class Block(NamedTuple):
@@ -123,9 +137,9 @@ def label_position(names: list[str], label: str | None, location: str) -> int:
     return len(names) - 1 if label is None else names.index(label)
 
 
-def check_categorical(names: list[str], categorical: frozenset[str]) -> None:
-    """Raise Invalid if `categorical` names something that is no feature column."""
-    unknown = sorted(categorical.difference(names))
+def check_categorical(names: list[str], options: Options) -> None:
+    """Raise Invalid if the sender's `categorical` names something that is no feature column."""
+    unknown = sorted(options.categorical.difference(names)) if options.wanted is None else ()
     if unknown:
         raise Invalid(
             *(

@@ -4,31 +4,64 @@ from typing import Any
 
 import numpy as np
 
-from app.datasets.store import Dataset, DatasetStore
+from app.datasets.store import DatasetStore, OpenDataset, Wanted
 from app.errors import Invalid, Problem
+from app.http.uploads import Body
+from app.http.wire.schema import is_vector, names
 from app.repository.model import Model, class_places
 from app.serving import predictor
+from core.encoding import CategoricalColumn, Codes, Encoding, RawColumns
 from core.losses import log_softmax
 from core.metrics import evaluate as judge
 from core.network import logits
 
 
-def evaluate(model: Model, datasets: DatasetStore, dataset: Dataset) -> dict[str, Any]:
-    """The card's metrics on a stored dataset. Raises: Invalid, for labels or columns that the model lacks."""
-    labels = [each.label for each in dataset.classes]
+def evaluate(model: Model, datasets: DatasetStore, body: Body, *, label: str | None) -> dict[str, Any]:
+    """The card's metrics on the rows of a body, which is read for the model's columns and not kept.
+
+    Raises: as `DatasetStore.passing`; Invalid, for labels or columns that the model lacks.
+    """
+    schema = model.encoding.columns
+    with datasets.passing(
+        body.chunks,
+        media_type=body.media_type,
+        encoding=body.encoding,
+        label=label,
+        categorical=[column.name for column in schema if isinstance(column, CategoricalColumn)],
+        wanted=Wanted(columns=names(model.encoding), text_labels=isinstance(model.classes[0], str)),
+    ) as opened:
+        places = _places(model, opened)
+        z = logits(model.parameters, predictor.encode(model, _rows(opened.columns(), model.encoding)))
+        metrics = judge(log_softmax(z / model.temperature), places[opened.labels])
+    return {
+        "model": model.name,
+        "version": model.version,
+        "rows": opened.dataset.rows,
+        "metrics": metrics.to_dict(),
+    }
+
+
+def _places(model: Model, opened: OpenDataset) -> np.ndarray[Any, Any]:
+    """For each class of the rows its place among the model's. Raises: Invalid."""
+    labels = [each.label for each in opened.dataset.classes]
     found = class_places(model.classes, labels)
     unknown = [label for label, place in zip(labels, found, strict=True) if place is None]
     if unknown:
         classes = ", ".join(repr(label) for label in model.classes[:10])
         message = f"the model has no class {unknown[0]!r}; it has {classes}"
         raise Invalid(Problem(message=message, location="labels"))
-    places = np.array(found)
-    opened = datasets.open(dataset.id)
-    z = logits(model.parameters, predictor.encode(model, opened.columns()))
-    metrics = judge(log_softmax(z / model.temperature), places[opened.labels])
-    return {
-        "model": model.name,
-        "version": model.version,
-        "rows": dataset.rows,
-        "metrics": metrics.to_dict(),
-    }
+    return np.array(found)
+
+
+def _rows(columns: RawColumns, encoding: Encoding) -> predictor.Rows:
+    """The columns, or for a model of numbers alone the matrix that stands in their place: an array without names, or
+    each number of a single vector by itself."""
+    parts = [raw for raw in columns.values() if not isinstance(raw, Codes)]
+    schema = names(encoding)
+    if encoding.inputs is None or columns.keys() >= set(schema) or len(parts) < len(columns):
+        return columns
+    nameless = len(parts) == 1 and parts[0].ndim == 2
+    if not nameless and not (is_vector(encoding) and all(part.ndim == 1 for part in parts)):
+        return columns
+    matrix = np.column_stack(parts)
+    return matrix if matrix.shape[1] == encoding.inputs else columns

@@ -1,7 +1,8 @@
 """From a request's body to a stored dataset, in bounded memory: raw, gzip or the file of a multipart form."""
 
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
 
 import anyio
 import anyio.from_thread
@@ -17,6 +18,17 @@ from app.http.bodies import Patience, Upload, closed
 
 _FORM = "multipart/form-data"
 
+_Taken = TypeVar("_Taken")
+
+
+class Body(NamedTuple):
+    """A body on its way in: its bytes as they come, what they are, and the name of the form's file."""
+
+    chunks: Iterator[bytes]
+    media_type: str
+    encoding: str | None
+    file_name: str | None
+
 
 async def ingest(
     request: Request,
@@ -31,30 +43,38 @@ async def ingest(
 
     Raises: Unreadable, Invalid, TooLarge, TooSlow, UnsupportedType, StorageFailed; Busy, if too many upload.
     """
+
+    def store(body: Body) -> tuple[Dataset, bool]:
+        return datasets.ingest(
+            body.chunks,
+            media_type=body.media_type,
+            encoding=body.encoding,
+            label=label,
+            name=name or body.file_name,
+            categorical=categorical,
+        )
+
+    return await received(request, store, patience=patience)
+
+
+async def received(request: Request, take: Callable[[Body], _Taken], *, patience: Patience) -> _Taken:
+    """What `take` makes of the request's body, in a thread of its own, while it arrives.
+
+    Raises: as `ingest`, and whatever `take` raises.
+    """
     media_type, options = content_type(request)
-    encoding = content_encoding(request)
+    encoding, file_name = content_encoding(request), None
     chunks: AsyncIterator[bytes] = _body(Upload(request.receive, patience))
     if media_type == _FORM:
         part = FormFile(options.get(b"boundary", b""))
         chunks = await part.open(chunks)
-        media_type = part.media_type
-        name = name or part.file_name
-        encoding = encoding or ("gzip" if part.file_name.lower().endswith(".gz") else None)
-    source = _pulled(chunks)
+        media_type, file_name = part.media_type, part.file_name
+        encoding = encoding or ("gzip" if file_name.lower().endswith(".gz") else None)
+    body = Body(_pulled(chunks), media_type, encoding, file_name)
     with _place(request.app.state.uploads):
-        return await anyio.to_thread.run_sync(
-            lambda: datasets.ingest(
-                source,
-                media_type=media_type,
-                encoding=encoding,
-                label=label,
-                name=name,
-                categorical=categorical,
-            ),
-            limiter=anyio.CapacityLimiter(
-                1
-            ),  # it waits for the sender: none of the threads that routes share
-        )
+        # It waits for the sender: none of the threads that routes share.
+        limiter = anyio.CapacityLimiter(1)
+        return await anyio.to_thread.run_sync(take, body, limiter=limiter)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from app.training.card import compose, made
 from app.training.checkpoints import Finished
 from app.training.failure import failure_of
 from app.training.journal import Effort, Journal, Paused
-from app.training.material import Material, prepare
+from app.training.material import Before, Material, prepare
 from app.training.outcome import conclude
 from app.training.production import Source, parts_of
 from app.training.promotion import Jury
@@ -90,20 +90,38 @@ class Run:
     def _material(self, source: Source | None, published: Model | None, journal: Journal) -> Material:
         """The job's rows, in memory or, if there are too many, where they are."""
         datasets, given = self.place.datasets, self._given()
-        deal = None if source is None else source.parts.deal
+        before = None if source is None else Before(encoding=source.model.encoding, deal=source.parts.deal)
         memory, most = (self._limit(name, published) for name in origin.LIMITS)
         dataset = datasets.get(self.job.dataset)
         shape = Shape(rows=dataset.rows, features=dataset.features(most), classes=len(dataset.classes))
         if not plan.streamed(given, shape, memory):
-            return prepare(datasets.open(dataset.id), given, max_categories=most, deal=deal)
+            material = prepare(datasets.open(dataset.id), given, max_categories=most, before=before)
+            return self._owned(material, source)
         given = plan.fitting(self.job.algorithm, given, shape, memory)
         opened = datasets.stream(dataset.id, look=journal.look)
-        material = prepare_streamed(opened, given, max_categories=most, deal=deal)
+        material = prepare_streamed(opened, given, max_categories=most, before=before)
         self.warnings.append(
             f"encoded rows exceed training_memory_bytes: they are read from disk in every epoch, and"
             f" {len(material.held.rows):,} of {dataset.rows:,} are held out"
         )
-        return material
+        return self._owned(material, source)
+
+    def _owned(self, material: Material, source: Source | None) -> Material:
+        """The material, with the admission that a warm start is judged by rows that it has learned from already.
+
+        What goes to the optimum of a convex loss does not depend on where it began.
+        """
+        specs = [
+            plan.path(name, material.given, material.shape)[0] for name in plan.CANDIDATES[self.job.algorithm]
+        ]
+        convex = all(spec.optimizer == "lbfgs" for spec in specs)
+        if source is None or convex or not source.has_seen(material):
+            return material
+        self.warnings.append(
+            f"validation figures are too good: rows are held out otherwise than in {self.job.warm_start}, which has"
+            " learned from some of those that they are measured on"
+        )
+        return replace(material, deal=replace(material.deal, clean=False))
 
     def _source(self) -> Source | None:
         """The version to go on from, where there is a warm start."""

@@ -1,6 +1,6 @@
 """From a dataset to what networks train on: folds, the encoding, and the matrix of all rows."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -14,10 +14,11 @@ from core import encoding
 from core.arrays import Array
 from core.class_weights import class_weights
 from core.committee import Held
-from core.dealing import Deal, deal_of, fingerprints
+from core.dealing import SAMPLE, Deal, are_copies, fingerprints
 from core.encoding import Codes, Encoding, RawColumns
 from core.state import RowSource
 from core.training import Examples
+from core.warm_start import renamed
 
 
 class Table(Protocol):
@@ -37,8 +38,11 @@ class Table(Protocol):
         """The rows of these numbers, in ascending order."""
         ...
 
-    def prints(self, names: Collection[str]) -> Array:
-        """(m,) every row's fingerprint by these columns. Raises: KeyError, if one is not there."""
+    def prints(self, names: Mapping[str, str]) -> Array:
+        """(m,) every row's fingerprint by these columns, each under the name beside its own.
+
+        Raises: KeyError, if one is not there.
+        """
         ...
 
 
@@ -63,9 +67,9 @@ class InMemory:
         """The rows of these numbers, in the order given."""
         return take(self.columns, rows)
 
-    def prints(self, names: Collection[str]) -> Array:
-        """(m,) every row's fingerprint by these columns. Raises: KeyError, if one is not there."""
-        return fingerprints({name: self.columns[name] for name in names})
+    def prints(self, names: Mapping[str, str]) -> Array:
+        """(m,) every row's fingerprint by these columns, each under the name beside its own."""
+        return fingerprints({called: self.columns[name] for name, called in names.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,13 +111,21 @@ class Material:
         return rows if self.out_of_fold else rows - len(self.held.rows)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """Of the version to go on from: its columns, and the rule by which its rows were dealt, if that is known."""
+
+    encoding: Encoding
+    deal: Deal | None
+
+
 def prepare(
-    opened: OpenDataset, given: Mapping[str, Any], *, max_categories: int, deal: Deal | None = None
+    opened: OpenDataset, given: Mapping[str, Any], *, max_categories: int, before: Before | None = None
 ) -> Material:
     """Deal the rows to folds, fit the encoding on those that are learned from, and encode all of them; the same
     for the same arguments.
 
-    deal: of the version to go on from, whose folds rows then keep, where its columns are still there.
+    before: rows keep the folds that they had there, where its columns are still there, if under other names.
     In a committee every row is learned from, and no statistic of the encoding looks at a label.
     Raises: Invalid, if no row can be held back for validation.
     """
@@ -124,7 +136,10 @@ def prepare(
     shape = Shape(rows=len(labels), features=fitted.width, classes=len(classes))
     given = {**given, "folds": plan.folds(given, shape)}
     table = InMemory(columns=columns)
-    deal, fold = dealt(table, labels, given, deal)
+    known = None if before is None else before.deal
+    if before is not None and known is not None:
+        known = known.renamed(renamed(before.encoding, fitted))
+    deal, fold = dealt(table, labels, given, known)
     if deal.folds == 1:
         fitted = encoding.fit(take(columns, np.flatnonzero(fold < 0)), **options)  # type: ignore[arg-type]
     x = encoding.transform(fitted, columns)
@@ -181,10 +196,17 @@ def dealt(
     folds, fraction = given["folds"], min(given.get("validation_fraction", VALIDATION_FRACTION), most)
     if known is not None and set(known.columns) <= set(table.names):
         deal = replace(known, folds=folds, fraction=fraction)
-        fold = deal.fold_of(table.prints(deal.columns), labels)
+        fold = deal.fold_of(table.prints(deal.names), labels)
     else:
-        prints = table.prints(table.names)
-        deal = deal_of(prints, table.names, folds=folds, fraction=fraction, seed=given.get("seed", 0))
+        prints = table.prints(dict(zip(table.names, table.names, strict=True)))
+        some = np.linspace(0, len(labels), min(len(labels), SAMPLE), endpoint=False).astype(np.intp)
+        deal = Deal(
+            folds=folds,
+            fraction=fraction,
+            seed=given.get("seed", 0),
+            columns=table.names,
+            together=are_copies(prints, labels, lambda: table.take(some)),
+        )
         fold = deal.fold_of(prints, labels)
     if fold.max() < 0:
         raise Invalid(Problem(message="no class has two rows, so none can be held back for validation"))

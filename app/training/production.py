@@ -1,5 +1,6 @@
 """What another version has learned from, and how it is judged on rows that it has not."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,6 +70,10 @@ class Source:
             for member, begun in zip(members, fresh, strict=True)
         ]
 
+    def has_seen(self, material: Material) -> bool:
+        """Whether a job that goes on from here member by member is judged by rows that they have learned from."""
+        return self.parts.deal is None or not material.deal.keeps(self.parts.deal)
+
     def renamed(self, material: Material) -> dict[str, str]:
         """The job's columns that are taken for some of the version's, by their names there."""
         return renamed(self.model.encoding, material.encoding)
@@ -77,11 +82,13 @@ class Source:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Unseen:
     """What a version loses on rows of another job. rows: their places among that job's held-out rows; losses: of
-    each, infinite where the version lacks the class; unseen: whether none of them was learned from."""
+    each, or where the version lacks the class that of a guess among the job's classes; unseen: whether none of them
+    was learned from; unknown: how many are of a class that it lacks."""
 
     rows: Array
     losses: Array
     unseen: bool
+    unknown: int
 
 
 def losses_of(model: Model, repository: Repository, material: Material) -> Unseen:
@@ -93,17 +100,25 @@ def losses_of(model: Model, repository: Repository, material: Material) -> Unsee
     parts, held = parts_of(model, repository), material.held
     fold = np.zeros(len(held.rows), int)
     if parts.deal is not None:
-        prints = material.table.prints(parts.deal.columns)
+        prints = material.table.prints(_columns_now(parts.deal, model, material))
         fold = parts.deal.fold_of(prints, held.examples.labels)[held.rows]
-    unseen = parts.deal is not None and bool((fold >= 0).any())
-    if not unseen:
+    known = parts.deal is not None and bool((fold >= 0).any())
+    unseen = known and parts.deal is not None and parts.deal.clean
+    if not known:
         parts, fold = Parts(members=(model.parameters,), deal=None), np.zeros_like(fold)
     losses = np.empty(len(fold))
     for member, parameters in enumerate(parts.members):
         here = np.flatnonzero(fold == member)
         losses[here] = _losses(model, parameters, material, held.rows[here])
     rows = np.flatnonzero(fold >= 0)
-    return Unseen(rows=rows, losses=losses[rows], unseen=unseen)
+    lacking = np.isinf(losses[rows])
+    losses = np.where(lacking, math.log(len(material.classes)), losses[rows])
+    return Unseen(rows=rows, losses=losses, unseen=unseen, unknown=int(lacking.sum()))
+
+
+def _columns_now(deal: Deal, model: Model, material: Material) -> dict[str, str]:
+    """The columns by which a version's rows were dealt, as this job calls them, with the names that count."""
+    return deal.renamed(renamed(model.encoding, material.encoding)).names
 
 
 def _losses(model: Model, parameters: Params, material: Material, rows: Array) -> Array:

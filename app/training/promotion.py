@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from app.errors import NeuronaError
 from app.jobs import Job
 from app.repository.repository import Repository
@@ -19,7 +17,8 @@ ROUNDING = 1e-5  # of a loss that float32 members gave
 class Comparison:
     """The new version beside the one in production, by mean log loss on `rows` rows.
 
-    production_log_loss: infinite where it lacks a class. unseen: whether production learned from none of the rows.
+    unseen: whether neither learned from any of the rows. unknown: rows whose class production lacks, on which it
+    counts as if it had guessed among all classes: a version that knows more classes is not better by that alone.
     """
 
     production: int
@@ -27,18 +26,19 @@ class Comparison:
     log_loss: float
     production_log_loss: float
     unseen: bool
+    unknown: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values: null for an infinite loss."""
-        finite = np.isfinite(self.production_log_loss)
+        """Plain JSON values."""
         return {
             "production": self.production,
             "rows": self.rows,
             "log_loss": self.log_loss,
-            "production_log_loss": self.production_log_loss if finite else None,
+            "production_log_loss": self.production_log_loss,
+            "unknown_labels": self.unknown,
             "judged": "on rows that neither has learned from"
             if self.unseen
-            else "on rows that production may have learned from",
+            else "on rows that production or the new version may have learned from",
         }
 
 
@@ -89,7 +89,8 @@ class Jury:
                     rows=len(theirs.rows),
                     log_loss=float(self._losses[theirs.rows].mean()),
                     production_log_loss=float(theirs.losses.mean()),
-                    unseen=theirs.unseen,
+                    unseen=theirs.unseen and self._material.deal.clean,
+                    unknown=theirs.unknown,
                 )
         return self._known[version]
 

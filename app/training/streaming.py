@@ -1,6 +1,6 @@
 """Training material whose rows stay on disk: read in blocks, encoded on the way, for data larger than memory."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,10 +10,10 @@ import numpy as np
 from app.datasets.streamed import StreamedDataset
 from app.jobs import plan
 from app.jobs.plan import HELD_BYTES, POOL_BYTES, Shape
-from app.training.material import Material, dealt, take, weighted
+from app.training.material import Before, Material, dealt, take, weighted
 from core import encoding
 from core.arrays import Array
-from core.dealing import Deal, fingerprints
+from core.dealing import fingerprints
 from core.encoding import Codes, Encoding, RawColumns
 
 _BLOCK_BYTES = 512 << 10  # of a single column, which are read at once; of several, a whole batch
@@ -21,7 +21,7 @@ _BLOCKS = 16  # in a pool, at least
 
 
 def prepare_streamed(
-    opened: StreamedDataset, given: Mapping[str, Any], *, max_categories: int, deal: Deal | None = None
+    opened: StreamedDataset, given: Mapping[str, Any], *, max_categories: int, before: Before | None = None
 ) -> Material:
     """As `material.prepare`, for one network: the encoding is fitted in passes over the file, and only the rows
     that are held out are encoded for good. There are fewer of these than asked for where they are very many.
@@ -33,9 +33,8 @@ def prepare_streamed(
     shape = Shape(rows=len(labels), features=features, classes=len(classes))
     given = {**given, "folds": plan.folds(given, shape)}
     table = OnDisk(opened)
-    deal, fold = dealt(
-        table, labels, given, deal, most=HELD_BYTES / (4 * max(features, len(classes)) * len(labels))
-    )
+    most = HELD_BYTES / (4 * max(features, len(classes)) * len(labels))
+    deal, fold = dealt(table, labels, given, None if before is None else before.deal, most=most)
     fitted = encoding.fit_parts(
         Learned(opened, fold), booleans=opened.booleans, max_categories=max_categories
     )
@@ -63,9 +62,12 @@ class OnDisk:
         """The rows of these numbers, in ascending order."""
         return self.opened.take(rows)
 
-    def prints(self, names: Collection[str]) -> Array:
-        """(m,) every row's fingerprint by these columns. Raises: KeyError, if one is not there."""
-        parts = (fingerprints({name: part[name] for name in names}) for part in self.opened.parts())
+    def prints(self, names: Mapping[str, str]) -> Array:
+        """(m,) every row's fingerprint by these columns, each under the name beside its own."""
+        parts = (
+            fingerprints({called: part[name] for name, called in names.items()})
+            for part in self.opened.parts()
+        )
         return np.concatenate(list(parts))
 
 

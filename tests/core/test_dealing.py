@@ -34,7 +34,7 @@ def some(raw, rows):
 def test_a_row_keeps_its_fold_among_others_in_another_order_and_with_more_columns(seed, folds, dealt_by):
     rng = np.random.default_rng(seed)
     raw, labels = columns(rng, 300), np.arange(300) % 2
-    deal = new_deal(raw, folds=folds, fraction=0.1, seed=dealt_by)
+    deal = new_deal(raw, labels, folds=folds, fraction=0.1, seed=dealt_by)
     rows = rng.permutation(300)[:200]
     turned = {"new": rng.normal(size=200), **dict(reversed(some(raw, rows).items()))}
     turned["colour"] = Codes(
@@ -66,7 +66,7 @@ def test_few_rows_collide_among_many(rng):
 
 def test_folds_are_about_equal_and_change_with_the_seed(rng):
     raw, labels = columns(rng, 5000), np.arange(5000) % 3
-    one = new_deal(raw, folds=5, fraction=0.1, seed=1)
+    one = new_deal(raw, labels, folds=5, fraction=0.1, seed=1)
     fold = one.fold(raw, labels)
     assert np.abs(np.bincount(fold, minlength=5) - 1000).max() < 120
     assert 0.1 < np.mean(fold == replace(one, seed=2).fold(raw, labels)) < 0.3
@@ -75,7 +75,7 @@ def test_folds_are_about_equal_and_change_with_the_seed(rng):
 def test_copies_are_never_in_two_folds(rng):
     raw = columns(rng, 400)
     twice = some(raw, np.concatenate([np.arange(400), np.arange(100)]))
-    deal = new_deal(twice, folds=10, fraction=0.1, seed=0)
+    deal = new_deal(twice, np.arange(500) % 2, folds=10, fraction=0.1, seed=0)
     fold = deal.fold(twice, np.arange(500) % 2)
     assert deal.together
     assert np.array_equal(fold[400:], fold[:100])
@@ -84,7 +84,7 @@ def test_copies_are_never_in_two_folds(rng):
 def test_rows_that_are_equal_since_they_say_little_are_dealt_one_by_one():
     raw = {"colour": Codes((np.arange(600) % 3).astype(np.int32), WORDS)}
     labels = np.random.default_rng(0).integers(0, 2, 600)
-    deal = new_deal(raw, folds=5, fraction=0.1, seed=0)
+    deal = new_deal(raw, labels, folds=5, fraction=0.1, seed=0)
     fold = deal.fold(raw, labels)
     assert not deal.together
     assert np.bincount(fold, minlength=5).min() > 80
@@ -92,11 +92,48 @@ def test_rows_that_are_equal_since_they_say_little_are_dealt_one_by_one():
     assert np.array_equal(deal.fold(grown, np.append(labels, [0, 1, 0]))[:600], fold)
 
 
+@pytest.mark.parametrize("times", [3, 20])
+@pytest.mark.parametrize("kind", ["numbers", "mixed", "vector"])
+def test_rows_copied_many_times_stay_together(rng, times, kind):
+    """Three times and more, fewer than half of all rows differ; but few columns are not why."""
+    one = columns(rng, 200)
+    chosen = {"numbers": ["size"], "mixed": list(one), "vector": ["pixels"]}[kind]
+    one = {name: one[name] for name in chosen} | ({"more": rng.normal(size=200)} if kind == "numbers" else {})
+    rows = rng.permutation(np.repeat(np.arange(200), times))
+    raw, labels = some(one, rows), (np.arange(200) % 2)[rows]
+    deal = new_deal(raw, labels, folds=5, fraction=0.1, seed=0)
+    assert deal.together
+    fold = deal.fold(raw, labels)
+    assert all(len(set(fold[rows == row].tolist())) == 1 for row in range(200))
+
+
+def test_equal_rows_with_labels_of_their_own_are_no_copies(rng):
+    """Eight answers from 1 to 5, mostly the middle one: many are equal, and what they stand for differs."""
+    answers = rng.choice(5, p=[0.03, 0.07, 0.8, 0.07, 0.03], size=(5000, 8)).astype(float)
+    raw, noisy = {f"q{i}": answers[:, i] for i in range(8)}, rng.integers(0, 2, 5000)
+    assert not new_deal(raw, noisy, folds=5, fraction=0.1, seed=0).together
+    assert new_deal(raw, (answers[:, 0] > 2).astype(int), folds=5, fraction=0.1, seed=0).together
+
+
+def test_a_column_under_another_name_leaves_rows_where_they_were(rng):
+    raw, labels = columns(rng, 300), np.arange(300) % 2
+    deal = new_deal(raw, labels, folds=5, fraction=0.1, seed=0)
+    now = deal.renamed({"length": "size"}).renamed({"breadth": "length"})
+    other = {"breadth" if name == "size" else name: column for name, column in raw.items()}
+    assert np.array_equal(now.fold(other, labels), deal.fold(raw, labels))
+    assert now.keeps(deal)
+    assert Deal.from_dict(now.to_dict()) == now
+    assert not replace(now, folds=4).keeps(deal)
+    assert not replace(deal, columns=("size",)).keeps(deal)
+    assert replace(deal, folds=1).keeps(replace(deal, folds=1, fraction=0.2))
+    assert not replace(deal, folds=1, fraction=0.3).keeps(replace(deal, folds=1, fraction=0.2))
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.integers(2, 10), st.integers(0, 10**6))
 def test_no_class_of_two_rows_is_wholly_in_one_fold(labels, folds, seed):
     raw, labels = {"a": np.arange(len(labels)) * 1.5}, np.array(labels)
-    fold = new_deal(raw, folds=folds, fraction=0.1, seed=seed).fold(raw, labels)
+    fold = new_deal(raw, labels, folds=folds, fraction=0.1, seed=seed).fold(raw, labels)
     for label, rows in zip(*np.unique(labels, return_counts=True), strict=True):
         own = set(fold[labels == label].tolist())
         assert own == {-1} if rows == 1 else len(own) > 1 and -1 not in own
@@ -104,7 +141,7 @@ def test_no_class_of_two_rows_is_wholly_in_one_fold(labels, folds, seed):
 
 def test_one_fold_holds_the_fraction_of_each_class_out_and_nearly_the_same_rows_when_there_are_more(rng):
     raw, labels = columns(rng, 3000), np.arange(3000) % 3
-    deal = new_deal(raw, folds=1, fraction=0.2, seed=0)
+    deal = new_deal(raw, labels, folds=1, fraction=0.2, seed=0)
     fold = deal.fold(raw, labels)
     assert np.bincount(labels[fold == 0]).tolist() == [200, 200, 200]
     assert set(fold.tolist()) == {-1, 0}
@@ -118,7 +155,7 @@ def test_repetitions_count_equal_ones_before():
 
 
 def test_a_rule_comes_back_from_its_dictionary(rng):
-    deal = new_deal(columns(rng, 20), folds=3, fraction=0.25, seed=9)
+    deal = new_deal(columns(rng, 20), np.arange(20) % 2, folds=3, fraction=0.25, seed=9)
     assert Deal.from_dict(deal.to_dict()) == deal
 
 
@@ -133,11 +170,13 @@ def test_a_rule_comes_back_from_its_dictionary(rng):
         {"columns": None},
         {"columns": [["a"]]},
         {"together": 1},
+        {"clean": None},
+        {"called": ["a"]},
         {"more": 1},
     ],
 )
 def test_another_dictionary_is_refused(rng, wrong):
-    plain = new_deal(columns(rng, 20), folds=3, fraction=0.25, seed=9).to_dict()
+    plain = new_deal(columns(rng, 20), np.arange(20) % 2, folds=3, fraction=0.25, seed=9).to_dict()
     with pytest.raises(ValueError, match="not a rule by which rows are held out"):
         Deal.from_dict({**plain, **wrong})
 

@@ -300,6 +300,61 @@ def test_on_grown_data_no_member_is_judged_by_a_row_that_its_forerunner_learned_
     assert np.array_equal(second.held.fold[kept], first.held.fold)
 
 
+RENAMED = IRIS.read_text().replace("sepal_length", "length_of_sepal", 1).encode()
+NARROWER = b"\n".join(line.partition(b",")[2] for line in IRIS.read_bytes().split(b"\n"))
+
+
+def test_rows_keep_their_folds_where_a_column_has_another_name(bench, monkeypatch):
+    """Also the second time, when the names of the first deal are long gone."""
+    given = {"max_epochs": 3, "folds": 4}
+    renamed = bench.place.datasets.ingest([RENAMED], media_type="text/csv")[0].id
+    _, first, _ = begun(bench, monkeypatch, algorithm="relu_network", given=given)
+    for version in (1, 2):
+        _, now, _ = begun(
+            bench,
+            monkeypatch,
+            algorithm="relu_network",
+            given=given,
+            warm_start=f"iris@{version}",
+            dataset=renamed,
+        )
+        assert np.array_equal(now.held.fold, first.held.fold)
+        assert now.deal.clean
+        assert "length_of_sepal" in now.deal.columns
+
+
+def test_a_warm_start_that_is_judged_by_what_it_learned_says_so_and_so_do_its_heirs(bench):
+    given = {"max_epochs": 3, "folds": 4}
+    narrower = bench.place.datasets.ingest([NARROWER], media_type="text/csv")[0].id
+    bench.train(algorithm="relu_network", given=given)
+    for version in (1, 2):
+        job = bench.train(
+            algorithm="relu_network",
+            given=given,
+            warm_start=f"iris@{version}",
+            dataset=narrower,
+            promote="always",
+        )
+        assert any("figures are too good" in warning for warning in job.warnings) == (version == 1)
+        assert bench.place.repository.card("iris", version + 1)["committee"]["deal"]["clean"] is False
+    assert "may have learned from" in job.metrics["promotion"]["judged"]
+
+
+def test_more_held_back_than_before_is_said_of_a_network_and_not_of_what_has_one_optimum(bench):
+    for algorithm in ("relu_network", "softmax_regression"):
+        given = {"max_epochs": 3, "validation_fraction": 0.2}
+        first = bench.train(algorithm=algorithm, given=given, promote="always")
+        for fraction in (0.2, 0.4):
+            job = bench.train(
+                algorithm=algorithm,
+                given={**given, "validation_fraction": fraction},
+                warm_start=f"iris@{first.version}",
+                promote="always",
+            )
+            said = any("figures are too good" in warning for warning in job.warnings)
+            assert said == (fraction == 0.4 and algorithm == "relu_network"), (algorithm, fraction)
+
+
 def test_a_retrained_committee_goes_on_from_what_it_was(bench):
     given = {"max_epochs": 20, "folds": 3}
     bench.train(algorithm="relu_network", given=given)

@@ -1,5 +1,6 @@
 """Production changes hands by the rule that the job was given."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,6 +79,7 @@ def test_the_decision_and_its_numbers_are_on_the_job_and_on_the_card(bench):
         "rows",
         "log_loss",
         "production_log_loss",
+        "unknown_labels",
         "judged",
         "promoted",
     }
@@ -90,16 +92,31 @@ def test_a_version_of_which_nothing_is_known_is_judged_as_a_whole_and_that_is_sa
     bench.place.repository.publish(replace(model, version=9, card=card))
     bench.place.repository.set_alias("iris", "production", 9)
     told = bench.train(**SOFTMAX, given=LONG).metrics["promotion"]
-    assert told["judged"] == "on rows that production may have learned from"
+    assert told["judged"] == "on rows that production or the new version may have learned from"
     assert (told["rows"], told["promoted"]) == (150, True)
 
 
-def test_a_class_that_production_lacks_costs_it_everything(bench):
+def two_classes(bench):
     lines = IRIS.read_text().split("\n")
-    two, _ = bench.place.datasets.ingest(["\n".join(lines[:101]).encode()], media_type="text/csv")
-    bench.train(**SOFTMAX, given=LONG, dataset=two.id)
-    job = bench.train(**SOFTMAX, given=SHORT)
-    assert (job.promoted, job.metrics["promotion"]["production_log_loss"]) == (True, None)
+    return bench.place.datasets.ingest(["\n".join(lines[:101]).encode()], media_type="text/csv")[0].id
+
+
+def test_a_class_that_production_lacks_costs_it_as_much_as_a_guess(bench):
+    bench.train(**SOFTMAX, given=LONG, dataset=two_classes(bench))
+    job = bench.train(**SOFTMAX, given=LONG)
+    told = job.metrics["promotion"]
+    assert (told["promoted"], told["unknown_labels"], told["rows"]) == (True, 50, 150)
+    assert told["production_log_loss"] > math.log(3) / 3
+
+
+def test_a_version_is_not_better_by_knowing_one_class_more(bench):
+    bench.train(**SOFTMAX, given=LONG, dataset=two_classes(bench))
+    job = bench.train(
+        **SOFTMAX, given={"optimizer": "gradient_descent", "learning_rate": 1e-9, "max_epochs": 1}
+    )
+    told = job.metrics["promotion"]
+    assert (job.promoted, production(bench)) == (False, 1)
+    assert told["log_loss"] > told["production_log_loss"]
 
 
 def test_always_and_never_mean_what_they_say(bench):

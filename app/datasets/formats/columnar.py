@@ -27,7 +27,7 @@ class ColumnarSource:
         self.label = names[label_position(names, options.label, "the schema")]
         check_label(self.label, schema.field(self.label).type)
         features = [name for name in names if name != self.label]
-        check_categorical(features, options.categorical)
+        check_categorical(features, options)
         left_out = len(schema.names) - len(names)
         self.warnings = [f"index columns of a data frame were left out: {left_out}"] if left_out else []
         widths = self._widths([name for name in features if is_list(_storage_of(schema, name))])

@@ -35,7 +35,7 @@ class CsvSource:
         check_names(names, "line 1", options.limits.max_columns)
         self.label = names[label_position(names, options.label, "line 1")]
         features = [name for name in names if name != self.label]
-        check_categorical(features, options.categorical)
+        check_categorical(features, options)
         self._numeric: dict[str, FirstCell] = {}
         first = self._first_cells([name for name in features if name not in options.categorical])
         self._numeric = {name: cell for name, cell in first.items() if is_number(cell.text)}

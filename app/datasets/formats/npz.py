@@ -44,7 +44,7 @@ class NpzSource:
         extra = sorted(names.keys() - {"x", "y"})
         self.warnings = [f"arrays beside x and y were left out: {', '.join(extra[:5])}"] if extra else []
         self.fields: tuple[Field, ...] = (_field(self._x, options.categorical),)
-        check_categorical([self.fields[0].name], options.categorical)
+        check_categorical([self.fields[0].name], options)
         self.label = label_name(options.label, [self.fields[0].name], "y")
         _check_labels(self._x, self._y)
 

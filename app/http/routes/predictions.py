@@ -42,18 +42,10 @@ async def post_evaluate(
     ref: Ref,
     label: Annotated[str | None, Query(description="name of the label column; default: the last")] = None,
 ) -> dict[str, Any]:
-    """Labelled rows with the model's columns; nothing of them is kept."""
+    """Labelled rows with the model's columns, in any format that training takes; nothing of them is kept."""
     model = await anyio.to_thread.run_sync(rooms.predictor.model, ref)
-    dataset, created = await uploads.ingest(
+    return await uploads.received(
         request,
-        rooms.datasets,
-        label=label,
-        name=None,
-        categorical=(),
+        lambda body: evaluate(model, rooms.datasets, body, label=label),
         patience=Patience.of(rooms.settings),
     )
-    try:
-        return await anyio.to_thread.run_sync(evaluate, model, rooms.datasets, dataset)
-    finally:
-        if created:
-            await anyio.to_thread.run_sync(rooms.datasets.delete, dataset.id)

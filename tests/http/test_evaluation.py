@@ -1,0 +1,131 @@
+"""Evaluation reads labelled rows for the model that they judge, and leaves nothing behind."""
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+IRIS = (Path(__file__).parents[2] / "examples/data/iris.csv").read_bytes()
+CSV = {"content-type": "text/csv"}
+
+
+def npz(**arrays):
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def foreseen(client, model, instances, labels):
+    """Accuracy and log loss of the answers that predictions get: an independent way to the same numbers."""
+    answer = client.post(f"/v1/models/{model}/predict", json={"instances": instances}).json()
+    places = [answer["classes"].index(label) for label in labels]
+    right = [found == label for found, label in zip(answer["labels"], labels, strict=True)]
+    losses = [-math.log(row[at]) for row, at in zip(answer["probabilities"], places, strict=True)]
+    return sum(right) / len(right), sum(losses) / len(losses)
+
+
+def check(client, model, instances, labels, metrics):
+    accuracy, loss = foreseen(client, model, instances, labels)
+    assert metrics["accuracy"] == pytest.approx(accuracy)
+    assert metrics["log_loss"] == pytest.approx(loss, rel=1e-4)
+
+
+def test_a_dataset_with_the_same_rows_stays_and_the_job_that_needs_it_runs(site, client):
+    site.train()
+    sent = client.post("/v1/models/other/train?label=species&max_epochs=2", content=IRIS, headers=CSV).json()
+    before = client.get("/v1/datasets").json()
+    answer = client.post("/v1/models/iris/evaluate?label=species", content=IRIS, headers=CSV)
+    assert (answer.status_code, answer.json()["rows"]) == (200, 150)
+    assert client.get("/v1/datasets").json() == before
+    site.work()
+    assert client.get(f"/v1/jobs/{sent['id']}").json()["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_a_few_rows_of_one_class_will_do(site, client, rows):
+    site.train()
+    few = b"\n".join(IRIS.split(b"\n")[: rows + 1])
+    answer = client.post("/v1/models/iris/evaluate", content=few, headers=CSV)
+    assert (answer.status_code, answer.json().get("rows")) == (200, rows), answer.text
+
+
+def test_no_rows_are_refused(site, client):
+    site.train()
+    answer = client.post("/v1/models/iris/evaluate", json={"instances": [], "labels": []})
+    assert answer.status_code == 422
+
+
+def test_lists_are_in_the_models_order_whether_or_not_a_value_is_missing(site, client, mixed):
+    rows, labels = mixed()
+    assert site.train_on("mixed", {"instances": rows, "labels": labels})["state"] == "succeeded"
+    for some in (slice(0, 60), slice(3, 4)):
+        lists = [list(row.values()) for row in rows[some]]
+        body = {"instances": lists, "labels": labels[some]}
+        answer = client.post("/v1/models/mixed/evaluate", json=body)
+        assert answer.status_code == 200, answer.text
+        check(client, "mixed", rows[some], labels[some], answer.json()["metrics"])
+
+
+def test_texts_that_look_like_numbers_are_texts_where_the_model_knows_them_as_such(site, client):
+    rows = [{"zone": str(i % 3), "width": i / 10, "new": i % 2 == 0} for i in range(60)]
+    labels = [str(int(row["zone"] == "1")) for row in rows]
+    assert site.train_on("zones", {"instances": rows, "labels": labels})["state"] == "succeeded"
+    lines = [f"{row['zone']},{row['width']},,{label}" for row, label in zip(rows, labels, strict=True)]
+    csv = "\n".join(["zone,width,new,label", *lines])
+    answer = client.post("/v1/models/zones/evaluate", content=csv, headers=CSV)
+    assert answer.status_code == 200, answer.text
+    gaps = [{**row, "new": None} for row in rows]
+    check(client, "zones", gaps, labels, answer.json()["metrics"])
+    table = pa.table(
+        {"zone": [int(row["zone"]) for row in rows], "width": [row["width"] for row in rows]}
+        | {"new": pa.array([None] * 60, pa.bool_()), "label": labels}
+    )
+    file = io.BytesIO()
+    parquet.write_table(table, file)
+    headers = {"content-type": "application/vnd.apache.parquet"}
+    same = client.post("/v1/models/zones/evaluate", content=file.getvalue(), headers=headers)
+    assert same.json()["metrics"] == answer.json()["metrics"]
+
+
+def test_vectors_are_taken_bare_by_name_and_from_an_array(site, client):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50, 4)).astype(np.float32)
+    labels = (x[:, 0] > 0).astype(int).tolist()
+    named = [{"picture": row} for row in x.tolist()]
+    assert site.train_on("pictures", {"instances": named, "labels": labels})["state"] == "succeeded"
+    answers = [
+        client.post("/v1/models/pictures/evaluate", json={"instances": rows, "labels": labels})
+        for rows in (named, x.tolist(), [[row] for row in x.tolist()])
+    ]
+    headers = {"content-type": "application/x-npz"}
+    body = npz(x=x, y=np.array(labels))
+    answers.append(client.post("/v1/models/pictures/evaluate", content=body, headers=headers))
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        check(client, "pictures", x.tolist(), labels, answer.json()["metrics"])
+
+
+def test_an_array_fits_a_model_of_numbers_by_place(site, client):
+    site.train()
+    table = [line.split(b",") for line in IRIS.split()[1:]]
+    x = np.array([[float(cell) for cell in row[:4]] for row in table])
+    y = np.array([row[4].decode() for row in table])
+    headers = {"content-type": "application/x-npz"}
+    answer = client.post("/v1/models/iris/evaluate", content=npz(x=x, y=y), headers=headers)
+    assert answer.status_code == 200, answer.text
+    check(client, "iris", x.tolist(), y.tolist(), answer.json()["metrics"])
+    narrow = client.post("/v1/models/iris/evaluate", content=npz(x=x[:, :3], y=y), headers=headers)
+    assert narrow.status_code == 422
+
+
+def test_a_column_that_is_not_there_is_named(site, client, mixed):
+    rows, labels = mixed()
+    site.train_on("mixed", {"instances": rows, "labels": labels})
+    less = [{name: cell for name, cell in row.items() if name != "colour"} for row in rows]
+    answer = client.post("/v1/models/mixed/evaluate", json={"instances": less, "labels": labels})
+    assert answer.status_code == 422
+    assert "colour" in answer.json()["detail"]
