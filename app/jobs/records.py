@@ -1,6 +1,7 @@
 """What a job is: its request, its progress, its epochs and its end, as values."""
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -38,7 +39,12 @@ class Hyperparameters(Record):
     batch_size: Annotated[int, Field(ge=1, le=1_000_000_000)] | Literal["full"] | None = Field(
         None, description='rows per step; "full" is plain gradient descent on all rows'
     )
-    max_epochs: int | None = Field(None, ge=1, le=1_000_000)
+    max_epochs: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="of a candidate; softmax regression goes down a path of penalties if they suffice for it",
+    )
     patience: int | None = Field(
         None,
         ge=1,
@@ -113,6 +119,15 @@ class Webhook(Record):
 
     url: str = Field(max_length=2000, pattern="^https?://", examples=["https://example.com/hooks/neurona"])
     secret: str | None = Field(None, min_length=8, max_length=200, exclude=True)
+
+    @field_validator("url")
+    @classmethod
+    def _sound(cls, url: str) -> str:
+        """With a host, and a port that there can be."""
+        parts = urlsplit(url)
+        if not parts.hostname or parts.port == 0:  # reading the port raises for one beyond 65535
+            raise ValueError("expected a URL with a host, such as https://example.com/hook")
+        return url
 
 
 class FeedbackUse(Record):

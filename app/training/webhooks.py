@@ -1,5 +1,6 @@
 """Telling others of a job's end: signed, tried again until it is heard, and never sent where it must not go."""
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -12,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any
 
 import httpx
 
@@ -63,10 +65,10 @@ class Webhooks:
         try:
             status = self._post(job, tries)
             heard, reason = 200 <= status < 300 or status == _GONE, f"status {status}"
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            heard, reason = False, type(error).__name__
         except Refused as error:
             heard, reason, tries = False, str(error), self.most_tries
+        except Exception as error:  # whatever is wrong with one address, the others are to hear
+            heard, reason = False, type(error).__name__
         if heard or tries >= self.most_tries:
             if not heard:
                 log.warning(
@@ -94,13 +96,8 @@ class Webhooks:
         }
         # The address that was checked is the one connected to: the name could mean another a moment later.
         target = url.copy_with(host=address)
-        with (
-            httpx.Client(timeout=_SECONDS, follow_redirects=False, trust_env=False) as client,
-            client.stream(
-                "POST", target, content=body, headers=headers, extensions={"sni_hostname": url.host}
-            ) as answer,
-        ):
-            return answer.status_code
+        extensions = {"sni_hostname": url.host}
+        return asyncio.run(_status(target, content=body, headers=headers, extensions=extensions))
 
     def _signature(self, secret: str | None, body: bytes) -> dict[str, str]:
         if secret is None:
@@ -117,6 +114,19 @@ class Webhooks:
             if not self.allow_private and not is_public(address):
                 raise Refused(f"{url.host} is a private address (webhook_private_addresses)")
         return addresses[0]
+
+
+async def _status(url: httpx.URL, **sent: Any) -> int:
+    """The status that a POST is answered with, which must come within the time of one try, however slowly it drips.
+
+    Raises: TimeoutError, and as httpx does.
+    """
+    async with (
+        asyncio.timeout(_SECONDS),
+        httpx.AsyncClient(timeout=_SECONDS, follow_redirects=False, trust_env=False) as client,
+        client.stream("POST", url, **sent) as answer,
+    ):
+        return answer.status_code
 
 
 def is_public(address: str) -> bool:

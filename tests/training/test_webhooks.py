@@ -3,13 +3,18 @@
 import hashlib
 import hmac
 import json
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from app.jobs.records import Webhook
 from app.training.webhooks import Webhooks, is_public
 
 
@@ -171,3 +176,47 @@ def test_several_senders_on_one_database_send_each_webhook_once(bench, webhooks,
     for sender in senders:
         sender.join()
     assert len(listener.heard) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:99999/", "http://localhost:0/", "https:///hook", "http://[::1"]
+)
+def test_an_address_that_cannot_be_is_refused_when_it_is_said(url):
+    with pytest.raises(ValidationError):
+        Webhook(url=url)
+
+
+def test_what_breaks_one_telling_breaks_no_other(webhooks, bench, time, listener, monkeypatch):
+    first, second = ended(bench, listener.url), ended(bench, listener.url)
+    real = Webhooks._post
+
+    def post(self, job, tries):
+        if job.id == first.id:
+            raise OverflowError("a fault that nobody thought of")
+        return real(self, job, tries)
+
+    monkeypatch.setattr(Webhooks, "_post", post)
+    assert deliver(webhooks, time) == 2
+    assert [headers["X-Neurona-Job"] for _, headers, _ in listener.heard] == [second.id]
+    time.now += 3
+    assert [job.id for job in webhooks.jobs.due_webhooks(time())] == [first.id]
+
+
+def test_who_answers_a_letter_at_a_time_does_not_hold_the_others_up(webhooks, bench, time, monkeypatch):
+    monkeypatch.setattr("app.training.webhooks._SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                for _ in range(100):
+                    connection.sendall(b"H")
+                    sleep(0.1)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        ended(bench, f"http://localhost:{server.getsockname()[1]}/")
+        began = monotonic()
+        deliver(webhooks, time)
+        assert monotonic() - began < 3
+        thread.join()
