@@ -1,5 +1,6 @@
 """The connection to the database: durable settings for SQLite, and one way to begin a writing transaction."""
 
+import logging
 import os
 import sqlite3
 import time
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.pool import QueuePool
 
 from app.errors import StorageFailed
@@ -20,7 +22,9 @@ _POSTGRES = {
     # Who waits for another's row is told in time; who fell asleep in a transaction holds nobody up for ever.
     "options": "-c lock_timeout=20s -c idle_in_transaction_session_timeout=60s",
 }
-_NO_TABLE = "42P01"
+_REFUSALS = {"42P01": "its tables are missing", "42501": "its user may not do this"}
+
+log = logging.getLogger("neurona.jobs")
 
 
 def connect(url: str) -> Engine:
@@ -83,7 +87,9 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
     Raises: StorageFailed when the database is gone.
     """
-    with _translated(), engine.connect() as connection, connection.begin():
+    # Where each statement would else see its own moment.
+    options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    with _translated(), engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
@@ -106,10 +112,22 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) != _NO_TABLE:
+        reason = _REFUSALS.get(getattr(error.orig, "sqlstate", ""))
+        if reason is None:
             raise
-        raise StorageFailed(what="use its database", reason="its tables are missing") from error
+        raise StorageFailed(what="use its database", reason=reason) from error
     except (IntegrityError, DataError):
         raise  # our own mistake or a race, not the database's condition
+    except NoConnection as error:
+        raise StorageFailed(what="use its database", reason="all its connections are busy") from error
     except DBAPIError as error:
-        raise StorageFailed(what="use its database", reason=str(error.orig).strip()) from error
+        raise StorageFailed(what="use its database", reason=_reason(error)) from error
+
+
+def _reason(error: DBAPIError) -> str:
+    """What the database says of itself; of one that is not reached, nothing: that would name its host and user."""
+    if isinstance(error.orig, sqlite3.Error):
+        return str(error.orig).strip()
+    log.warning("the database failed: %s", str(error.orig).strip())
+    said = getattr(getattr(error.orig, "diag", None), "message_primary", None)
+    return str(said) if said and not error.connection_invalidated else "it cannot be reached"

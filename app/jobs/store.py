@@ -18,6 +18,8 @@ from app.jobs.schema import bring_up_to_date
 from app.jobs.tables import epochs, idempotency, jobs
 from app.jobs.times import timestamp, utc_now
 
+_LAST = 2**31 - 1  # the largest number of a row
+
 
 class JobStore:
     """Job, epoch and idempotency records on SQLite or PostgreSQL."""
@@ -89,6 +91,8 @@ class JobStore:
 
         Raises: Invalid, for a cursor that no page gave.
         """
+        if model is not None and "\0" in model:  # which PostgreSQL takes for no text
+            return [], None
         query = select(jobs).order_by(jobs.c.number.desc()).limit(limit + 1)
         if model is not None:
             query = query.where(jobs.c.model == model)
@@ -264,4 +268,4 @@ def _recall(connection: Connection, key: str, fingerprint: str) -> Job | None:
 def _cursor(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise Invalid(Problem(message=f"{text!r} is not a cursor that a page gave", location="query.cursor"))
-    return int(text)
+    return min(int(text), _LAST)

@@ -204,3 +204,9 @@ def test_a_version_that_a_verification_is_about_is_needed_until_that_has_ended(s
     store.cancel(check.id)
     with store.version_unneeded("iris", [2, 3]):
         pass
+
+
+def test_what_no_row_can_hold_finds_nothing_or_all(store, new_job):
+    store.submit(new_job())
+    assert store.page(model="iris\0") == ([], None)
+    assert len(store.page(cursor="9" * 18)[0]) == 1
