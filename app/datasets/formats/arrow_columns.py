@@ -1,5 +1,6 @@
 """Arrow's types as this room's: which column a type becomes, and its cells in the form that blocks have."""
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from app.datasets.vector_types import vector_dtype
 from app.datasets.vocabulary import distinct
 from app.errors import Invalid, Problem
 
+INDEX = re.compile(r"__index_level_\d+__")  # the column that pandas makes of a data frame's index
 _TAKEN = "numbers, booleans, text, and lists of numbers of one length"
 
 

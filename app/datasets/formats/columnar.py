@@ -1,15 +1,13 @@
 """Parquet and Arrow alike: batches of typed columns, the label among them."""
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from app.datasets.formats.arrow_columns import check_label, is_list, label_cells, plain, reader_of
+from app.datasets.formats.arrow_columns import INDEX, check_label, is_list, label_cells, plain, reader_of
 from app.datasets.formats.reading import reading
 from app.datasets.table import Block, Options, check_categorical, check_names, label_position
 
 _BLOCK_BYTES = 4 << 20
-_INDEX = re.compile(r"__index_level_\d+__")
 
 Batches = Callable[[list[str]], Iterator[Any]]
 
@@ -22,7 +20,7 @@ class ColumnarSource:
     def __init__(self, what: str, schema: Any, batches: Batches, options: Options) -> None:
         self._what, self._batches = what, batches
         with reading(what):
-            names = [name for name in schema.names if not _INDEX.fullmatch(name)]
+            names = [name for name in schema.names if not INDEX.fullmatch(name)]
         check_names(names, "the schema", options.limits.max_columns)
         self.label = names[label_position(names, options.label, "the schema")]
         check_label(self.label, schema.field(self.label).type)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from app.datasets.formats.csv_fault import FirstCell, find_fault, is_number, line_of
+from app.datasets.formats.csv_fault import FirstCell, find_fault, is_number, line_of, open_quote
 from app.datasets.formats.csv_header import read_header
 from app.datasets.missing import MISSING
 from app.datasets.table import Block, Field, Kind, Options, check_categorical, check_names, label_position
@@ -58,6 +58,14 @@ class CsvSource:
             cells = [batch.column(field.name) for field in self.fields]
             columns = [c.to_numpy(zero_copy_only=False) if pa.types.is_floating(c.type) else c for c in cells]
             yield Block(columns, batch.column(self.label))
+        if (fault := self._unclosed()) is not None:
+            raise fault
+
+    def _unclosed(self) -> Unreadable | None:
+        line = open_quote(self._path, self._header)
+        if line is None:
+            return None
+        return Unreadable(what="The CSV body", reason=f"the quote that line {line} opens is never closed")
 
     def _first_cells(self, names: list[str]) -> dict[str, FirstCell]:
         """For each column its first cell that is no word for "missing", if it has one."""
@@ -115,7 +123,7 @@ class CsvSource:
         )
 
     def _explained(self, error: Exception, done: int) -> NeuronaError:
-        fault = find_fault(self._path, self._header, self._numeric, done)
+        fault = self._unclosed() or find_fault(self._path, self._header, self._numeric, done)
         if fault is not None:
             return fault
         reason = str(error).replace(str(self._path), "the file").splitlines()[0][:200]

@@ -61,6 +61,25 @@ def line_of(path: Path, header: Header, row: int) -> str | None:
         return None
 
 
+def open_quote(path: Path, header: Header) -> int | None:
+    """The line with a quote that nothing closes, so that all that follows is one cell; None if there is none.
+
+    Looked for row by row only where the number of quotes is odd.
+    """
+    with path.open("rb") as file:
+        if sum(piece.count(b'"') for piece in iter(lambda: file.read(1 << 20), b"")) % 2 == 0:
+            return None
+    before = 0
+    with open_text(path) as text:
+        reader = csv.reader(text, delimiter=header.delimiter, strict=True)
+        try:
+            for _ in reader:
+                before = reader.line_num
+        except csv.Error as error:
+            return before + 1 if "unexpected end" in str(error) else None
+    return None
+
+
 def _rows(path: Path, header: Header) -> Iterator[Line]:
     with open_text(path) as file:
         reader = csv.reader(file, delimiter=header.delimiter)

@@ -43,7 +43,7 @@ def read_header(path: Path) -> Header:
             blank += 1
         else:
             raise Unreadable(what="The CSV body", reason="it has no header line")
-        delimiter = _delimiter(first)
+        delimiter = delimiter_of(first)
         names = _names(first, lines, delimiter)
         if not any(line.strip("\r\n") for line in lines):
             raise Invalid(Problem(message="the CSV has a header line but no rows", location="line 2"))
@@ -70,7 +70,7 @@ def _names(first: str, lines: Iterator[str], delimiter: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in names)
 
 
-def _delimiter(line: str) -> str:
+def delimiter_of(line: str) -> str:
     """The most frequent of comma, semicolon and tab outside quotes; comma if none is."""
     outside = "".join(line.split('"')[::2])
     return max(_DELIMITERS, key=outside.count)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from app.datasets.formats.arrow_columns import INDEX
 from app.errors import Unreadable
 from app.http.wire.arrow_messages import batches
 from app.http.wire.problems import Problems, check_header, check_rows, shown, wrong
@@ -45,8 +46,14 @@ def _table(body: bytes, encoding: Encoding, max_rows: int) -> pa.Table:
         if any(compressed for _, compressed in said):
             raise wrong("compressed Arrow buffers are not read; send them plain, or the whole body with gzip")
         with pa.ipc.open_stream(body) as stream:
-            _check_schema(stream.schema, encoding)
-            table = stream.read_all()
+            schema = stream.schema
+            own = [n for n in schema.names if not INDEX.fullmatch(n) or n in names(encoding)]
+            if own == schema.names:
+                _check_schema(schema, encoding)
+                table = stream.read_all()
+            else:
+                _check_schema(pa.schema([schema.field(name) for name in own]), encoding)
+                table = stream.read_all().select(own)
         table.validate(full=True)
     except (pa.ArrowException, OSError, UnicodeDecodeError, struct.error) as error:
         reason = str(error).partition("\n")[0][:200] or "it is corrupt"
@@ -84,7 +91,7 @@ def _expected(column: Column, kind: pa.DataType) -> str | None:
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -113,7 +120,7 @@ def _codes(column: CategoricalColumn, values: Chunked, problems: Problems) -> Co
     words = coded.dictionary.to_pylist()
     codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     if column.boolean:
-        strays = [code for code, word in enumerate(words) if word not in ("true", "false")]
+        strays = [code for code, word in enumerate(words) if word not in ("true", "false", "")]
         for row in np.flatnonzero(np.isin(codes, strays)).tolist():
             problems.add(
                 row, f"expected true or false, got the string {shown(words[codes[row]])}", column.name

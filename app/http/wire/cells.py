@@ -157,7 +157,7 @@ def _category(cell: object) -> str | None:
 
 def _check_categories(column: CategoricalColumn, cells: Cells, problems: Problems) -> None:
     for row, cell in enumerate(cells):
-        if column.boolean and not (cell is None or type(cell) is bool or cell in ("true", "false")):
+        if column.boolean and not (cell is None or type(cell) is bool or cell in ("true", "false", "")):
             problems.add(row, f"expected true or false, got {described(cell)}", column.name)
         elif not column.boolean and type(cell) not in (str, NoneType):
             problems.add(row, f"expected a string, got {described(cell)}", column.name)

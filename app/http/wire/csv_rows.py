@@ -1,6 +1,7 @@
 """CSV rows: a header line with the model's columns in any order, then a line for each row.
 
-An empty cell is missing. Blank lines are no rows. CSV has no vectors: models with one take the other formats.
+Delimiters, names and words for "missing" are those of the CSV files that models are trained on. Blank lines are no
+rows. CSV has no vectors: models with one take the other formats.
 """
 
 import csv
@@ -13,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from app.datasets.formats.csv_header import delimiter_of
+from app.datasets.missing import WORDS
 from app.errors import Unreadable
 from app.http.wire.cells import codes
 from app.http.wire.problems import Problems, check_header, check_rows, described, listed, wrong
@@ -63,9 +66,10 @@ def _rows(text: str, schema: tuple[str, ...], max_rows: int) -> tuple[list[Row],
     rows: list[Row] = []
     lines: list[int] = []
     problems = Problems("line {}", lines)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    head = next((line for line in io.StringIO(text) if line.strip("\r\n")), "")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(head), strict=True)
     try:
-        pick = _picker(next(reader, []), schema)
+        pick = _picker([name.strip() for name in next(filter(None, reader), [])], schema)
         for row in islice(filter(None, reader), max_rows + 1):
             lines.append(reader.line_num)
             if len(row) == len(schema):
@@ -109,8 +113,8 @@ def _quickly(cells: Sequence[str]) -> list[float] | None:
 
 
 def _number(cell: str, row: int, name: str, problems: Problems) -> float:
-    """A cell's number, NaN if it is empty. Python would take 1_000 and ١ as well; CSV does not."""
-    if not cell or cell.isspace():
+    """A cell's number, NaN if it is missing. Python would take 1_000 and ١ as well; CSV does not."""
+    if cell.strip() in WORDS:
         return math.nan
     try:
         if "_" in cell or not cell.isascii():

@@ -11,6 +11,9 @@ from core.arrays import Array
 from core.encoding import VectorColumn
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
+FAR_MOVED = (
+    500.0  # contributions to a logit, in all, from which float32 would no longer add up to it within 1e-4
+)
 
 
 def write(answer: Answer) -> bytes:
@@ -60,8 +63,10 @@ def _top(answer: Answer, most: int) -> list[list[dict[str, Any]]]:
 def _explanations(explanation: Explanation) -> list[dict[str, Any]]:
     """By row, each column's contribution: a number, or for a vector column a number for each element."""
     encoding, found = explanation
+    moved = np.abs(found.contributions).sum(axis=1).max(initial=0)
+    kind = np.float32 if moved < FAR_MOVED else np.float64
     columns = [
-        _contribution(found.contributions[:, part], isinstance(column, VectorColumn))
+        _contribution(found.contributions[:, part], isinstance(column, VectorColumn), kind)
         for column, part in zip(encoding.columns, encoding.slices, strict=True)
     ]
     names = [column.name for column in encoding.columns]
@@ -75,5 +80,5 @@ def _explained(answer: Answer, explanation: Explanation) -> list[dict[str, Any]]
     return [{"label": label, "baseline": start, "logit": end} for label, start, end in numbers]
 
 
-def _contribution(part: Array, by_element: bool) -> Array:
-    return np.ascontiguousarray(part if by_element else part.sum(axis=1), dtype=np.float32)
+def _contribution(part: Array, by_element: bool, kind: type[np.floating[Any]]) -> Array:
+    return np.ascontiguousarray(part if by_element else part.sum(axis=1), dtype=kind)

@@ -238,3 +238,18 @@ def test_limits_on_columns_and_classes(new_store):
         store.ingest([b"a,b,c,y\n1,2,3,4\n"], media_type="text/csv")
     with pytest.raises(Invalid, match="more than 2 different labels"):
         store.ingest([b"a,y\n1,2\n1,3\n1,4\n1,5\n"], media_type="text/csv")
+
+
+@pytest.mark.parametrize("rows", [10, 5000])
+@pytest.mark.parametrize("row", ['"never closed,3,1', 'word3,3,"1', 'word3,"3,1'])
+def test_a_quote_that_nothing_closes_is_found_and_swallows_no_rows(store, rows, row):
+    lines = ["note,size,label", *(f"word{i % 7},{i},{i % 2}" for i in range(rows))]
+    lines[4] = row
+    with pytest.raises(Unreadable, match="the quote that line 5 opens is never closed"):
+        store.ingest(["\n".join(lines).encode()], media_type="text/csv")
+
+
+def test_a_quote_inside_a_cell_is_a_letter(store):
+    lines = ["note,size,label", *(f'{i}" wide,{i},{i % 2}' for i in range(9))]
+    made, _ = store.ingest(["\n".join(lines).encode()], media_type="text/csv")
+    assert (made.rows, made.columns[0].categories) == (9, 9)

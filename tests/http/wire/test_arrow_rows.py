@@ -147,3 +147,24 @@ def test_offsets_that_point_outside_are_unreadable(table, read, arrow):
     assert offsets
     with pytest.raises(Unreadable):
         read(table, before + struct.pack("<ii", 0, 1 << 30) + after, ARROW)
+
+
+def streamed(table):
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes(), "application/vnd.apache.arrow.stream"
+
+
+def test_decimals_are_numbers_and_the_index_of_a_data_frame_is_no_column(numeric, read):
+    numbers = {"a": pa.array([1, 3]).cast(pa.decimal128(20, 1)), "b": pa.array([2.5, None])}
+    found = read(numeric, *streamed(pa.table({"__index_level_0__": ["p", "q"], **numbers}))).features
+    expected = transform_matrix(numeric, np.array([[1, 2.5], [3, np.nan]]))
+    np.testing.assert_array_equal(found, expected, strict=True)
+
+
+def test_an_empty_text_is_a_missing_truth(table, read, instances):
+    missing = read(table, instances([[1, "red", None]])).features
+    rows = pa.table({"size": [1.0], "colour": ["red"], "new": [""]})
+    np.testing.assert_array_equal(read(table, *streamed(rows)).features, missing)
+    np.testing.assert_array_equal(read(table, instances([[1, "red", ""]])).features, missing)
