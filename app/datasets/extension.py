@@ -14,6 +14,7 @@ from app.datasets.table import Array, ArrowArray, Block, Cells, Field, Kind
 from app.errors import Invalid, Problem
 from core.encoding import Codes, RawColumn
 
+_TRUTHS = {"true": True, "false": False, "": None}
 _KINDS: dict[type, str] = {str: "strings", int: "integers", bool: "booleans"}
 
 
@@ -74,14 +75,15 @@ class Extension:
 
     def _columns(self, piece: Labelled, fields: Iterable[Field]) -> Iterator[tuple[Field, Cells]]:
         """The piece's cells by the dataset's columns, in their order. Raises Invalid."""
-        self._check_columns(piece)
         by_name = dict(zip(piece.columns, zip(*piece.instances, strict=True), strict=True))
+        self._check_columns(piece)
         for field in fields:
-            yield field, self._cells(piece, field, by_name[field.name])
+            cells = by_name.get(field.name, (None,) * len(piece.instances))
+            yield field, self._cells(piece, field, cells)
 
     def _cells(self, piece: Labelled, field: Field, cells: tuple[Any, ...]) -> Cells:
         if field.boolean:
-            cells = tuple({"true": True, "false": False}.get(cell, cell) for cell in cells)
+            cells = tuple(_TRUTHS.get(cell, cell) if isinstance(cell, str) else cell for cell in cells)
         try:
             return cells_of(field, cells, 0)
         except Invalid as error:
@@ -91,13 +93,10 @@ class Extension:
             raise self._unfit(piece, f"has {said} where {field.name!r} is {kind}", field.name) from error
 
     def _check_columns(self, piece: Labelled) -> None:
+        """The dataset may have got columns since, which are missing here, or have lost some; but not all."""
         names = [column.field.name for column in self._opened.layout]
-        missing = [name for name in names if name not in piece.columns]
-        unknown = [name for name in piece.columns if name not in names]
-        if missing:
-            raise self._unfit(piece, f"has no column {missing[0]!r}, which is there", missing[0])
-        if unknown:
-            raise self._unfit(piece, f"has a column {unknown[0]!r}, which is not there", unknown[0])
+        if not set(names) & set(piece.columns):
+            raise self._unfit(piece, f"has none of its columns, {', '.join(map(repr, names[:10]))}", None)
 
     def _check_labels(self, piece: Labelled) -> None:
         kind = type(self._opened.dataset.classes[0].label)

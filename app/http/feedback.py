@@ -21,7 +21,7 @@ from app.http.wire.problems import Problems, described, listed, printable, shown
 from app.http.wire.schema import check_finite, finite_columns, is_vector, names
 from app.jobs import Feedback, FeedbackUse, NewFeedback
 from app.jobs.feedback import Content, Verdict
-from app.repository.model import Class, Model, class_places
+from app.repository.model import Class, Model, class_places, part
 from app.repository.names import check_name
 from app.serving import predictor
 from core.arrays import Array
@@ -134,7 +134,9 @@ def extended(services: Services, model: str, base: str) -> tuple[Dataset, Feedba
     if not services.feedback.not_in(model, base):
         message = f"there is no feedback on {model!r} that dataset {base} does not hold already"
         raise Invalid(Problem(message=message, location="include_feedback"))
-    made, _ = services.datasets.extend(base, more, name=f"{before.name or base} with feedback on {model}")
+    suffix = f" with feedback on {model}"
+    name = (before.name or base).removesuffix(suffix) + suffix
+    made, _ = services.datasets.extend(base, more, name=name)
     services.feedback.note_use(model, made.id, upto)
     return made, FeedbackUse(rows=made.rows - before.rows, base=base)
 
@@ -163,7 +165,7 @@ def production_dataset(services: Services, name: str) -> str | None:
         if not services.repository.versions(name):
             raise ModelNotFound(name=name)
         return None
-    dataset = services.repository.card(name, version).get("lineage", {}).get("dataset")
+    dataset = part(services.repository.card(name, version), "lineage").get("dataset")
     return dataset if isinstance(dataset, str) else None
 
 

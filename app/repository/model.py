@@ -60,6 +60,12 @@ def profile_in(card: Mapping[str, Any]) -> Profile | None:
         return None
 
 
+def part(card: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A part of a card, which may be a stranger's: empty if there is no such part."""
+    found = card.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
 def class_places(classes: Sequence[Class], wanted: Iterable[Class]) -> list[int | None]:
     """For each class wanted, its place among `classes`, or None; True and 1 are different classes."""
     known = {(type(each), each): place for place, each in enumerate(classes)}

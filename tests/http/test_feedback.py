@@ -236,16 +236,21 @@ def test_a_dry_run_shows_what_feedback_adds(site, client, flowers):
     assert client.get(URL).json()["new_rows"] == 10
 
 
-def test_feedback_of_another_schema_is_refused_by_what_differs(site, client, flowers):
+def test_feedback_goes_on_with_the_columns_that_a_new_dataset_has(site, client, flowers):
     train(site)
     send(client, flowers[0][:10], flowers[1][:10])
     rows = [dict(zip(NAMES[:3], row[:3], strict=True)) for row in flowers[0]]
     other = client.post("/v1/datasets", json={"instances": rows, "labels": flowers[1]}).json()["id"]
-    answer = client.post(
-        "/v1/models/iris/retrain", json={"dataset": other, "include_feedback": True, "warm_start": None}
-    )
-    assert answer.status_code == 422
-    assert f"does not fit dataset {other}: it has a column 'petal_width'" in answer.json()["detail"]
+    wanted = {"dataset": other, "include_feedback": True, "warm_start": None}
+    answer = client.post("/v1/models/iris/retrain", json=wanted)
+    assert (answer.status_code, answer.json()["feedback"]["rows"]) == (202, 10)
+    made = client.get(f"/v1/datasets/{answer.json()['dataset']}").json()
+    assert [column["name"] for column in made["columns"]] == NAMES[:3]
+    elsewhere = [{"height": row[0]} for row in flowers[0]]
+    third = client.post("/v1/datasets", json={"instances": elsewhere, "labels": flowers[1]}).json()["id"]
+    refused = client.post("/v1/models/iris/retrain", json={**wanted, "dataset": third})
+    assert refused.status_code == 422
+    assert f"does not fit dataset {third}: it has none of its columns" in refused.json()["detail"]
 
 
 def test_a_full_store_says_what_to_do_and_that_helps(make_site, flowers):
