@@ -36,6 +36,7 @@ PLENTY = 10_000  # rows beyond which a committee may learn for twice as many epo
 STEPWISE = ("learning_rate", "schedule", "momentum", "batch_size")
 MOST_MOVED = 2_000_000  # weights of softmax regression that lbfgs is for: it keeps seventeen vectors of them
 MOVES = 100  # of lbfgs for one penalty, at most
+FEW_MOVES = 15  # that one needs from where the penalty before it ended, or about so many
 # 1/(l2 · rows) in softmax regression, from a strong penalty to a weak one, and the ratio of two neighbours
 FINE = (0.003, 300.0, 10**0.5)
 COARSE = (0.03, 3.0, 10.0)
@@ -112,7 +113,13 @@ def candidate(
         hidden=False,
         given={"max_epochs": MOVES, **said, "optimizer": "lbfgs", "batch_size": None},
     )
-    return (spec,) if "l2" in said else path(spec, rows=rows, features=features, classes=classes)
+    if "l2" in said:
+        return (spec,)
+    stages = path(spec, rows=rows, features=features, classes=classes)
+    if "max_epochs" not in said:
+        return stages
+    share = said["max_epochs"] // len(stages)
+    return tuple(replace(each, max_epochs=share) for each in stages) if share >= FEW_MOVES else (spec,)
 
 
 def folds(*, rows: int, features: int, classes: int) -> int:

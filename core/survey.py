@@ -8,6 +8,8 @@ from core.arrays import Array
 from core.columns import CategoricalColumn, Codes, Column, NumericColumn, RawColumns, VectorColumn
 from core.spread import Gauge
 
+MOST_SINGLE = 100  # categories of which none occurs twice that a column may have
+
 
 class Survey:
     """Of rows that may come in parts with the same columns each: `look` at every part, then `weigh` every part."""
@@ -98,5 +100,7 @@ def _numbers(name: str, raw: Array) -> Array:
 
 
 def _frequent(counts: Array, words: tuple[str, ...], most: int) -> tuple[str, ...]:
+    if len(words) > MOST_SINGLE and counts.max(initial=0) <= 1:
+        return ()  # an identifier: who has learned it by heart has learned nothing
     frequent = sorted(np.flatnonzero(counts), key=lambda code: (-counts[code], words[code]))[:most]
     return tuple(sorted(words[code] for code in frequent))

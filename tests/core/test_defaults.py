@@ -136,3 +136,12 @@ def test_data_of_any_size_has_a_spec(rows, features, optimizer):
 def test_an_unknown_hyperparameter_is_refused_by_name():
     with pytest.raises(ValueError, match="unknown hyperparameters: depth, lr"):
         defaults.resolve(rows=9, features=4, classes=3, hidden=True, given={"lr": 1, "depth": 2})
+
+
+@pytest.mark.parametrize("epochs", [1, 5, 100, 1000])
+def test_epochs_that_are_said_bound_all_penalties_together(epochs):
+    stages = defaults.candidate(
+        rows=1000, features=20, classes=3, hidden=False, members=5, given={"max_epochs": epochs}
+    )
+    assert sum(spec.max_epochs for spec in stages) <= epochs
+    assert (len(stages) > 1) == (epochs >= 1000)

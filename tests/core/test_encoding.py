@@ -255,3 +255,14 @@ def test_a_signalling_nan_is_missing_like_any_other(dtype, bits, large):
     more = np.repeat(x, 20, axis=0), np.repeat(quiet, 20, axis=0)
     signalling, other = (encoding.to_dict(encoding.fit({"x": table})) for table in more)
     assert signalling == other
+
+
+def test_a_column_in_which_no_text_occurs_twice_teaches_nothing():
+    words = tuple(f"name {i}" for i in range(300))
+    once, twice = (
+        Codes(np.arange(300, dtype=np.int32), words),
+        Codes(np.arange(300, dtype=np.int32) // 2, words[:150]),
+    )
+    assert [len(column.categories) for column in encoding.fit({"a": once, "b": twice}).columns] == [0, 150]
+    few = Codes(np.arange(50, dtype=np.int32), words[:50])
+    assert len(encoding.fit({"a": few}).columns[0].categories) == 50
