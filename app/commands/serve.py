@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging.config
+import math
 import os
 import resource
 import shutil
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         "port": settings.port,
         "workers": settings.workers,
         "log_config": log_config(settings),
-        "timeout_graceful_shutdown": round(settings.shutdown_seconds),
+        "timeout_graceful_shutdown": math.ceil(settings.shutdown_seconds),
         "timeout_worker_healthcheck": round(settings.start_seconds),
         "access_log": False,  # the door writes it
         "server_header": False,

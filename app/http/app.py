@@ -1,6 +1,7 @@
 """The application: the only place where routes, error answers and middleware meet."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -68,6 +69,9 @@ _TAGS = [
     {"name": "server", "description": "Health, limits, metrics."},
 ]
 _FOLLOW_SECONDS = 0.5  # between two looks at what the models that are held have come to mean
+_SHARE_SECONDS = 1.0  # between two times that this process shows its numbers to the others
+
+log = logging.getLogger("neurona.http")
 
 
 class Application(FastAPI):
@@ -95,9 +99,13 @@ def create_app(services: Services) -> Application:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.feeds = Feeds(services.jobs)
         end_with_parent()
-        share = asyncio.create_task(_share(services)) if settings.workers > 1 else None
+        share = (
+            asyncio.create_task(_every(_SHARE_SECONDS, services.meters.write, services.drifts.write))
+            if settings.workers > 1
+            else None
+        )
         await anyio.to_thread.run_sync(services.start)
-        follow = asyncio.create_task(_follow(services))
+        follow = asyncio.create_task(_every(_FOLLOW_SECONDS, services.cache.follow))
 
         def begin_to_stop() -> None:
             app.state.feeds.close()
@@ -188,16 +196,16 @@ def _at_work(app: FastAPI, services: Services) -> dict[str, vitals.Reader]:
     }
 
 
-async def _follow(services: Services) -> None:
-    """Load what aliases have come to mean, though nobody asks for it."""
+async def _every(seconds: float, *tasks: Callable[[], object]) -> None:
+    """Do these again and again, in a thread; a fault is logged when it comes, and the next round tries again."""
+    broken = False
     while True:
-        await asyncio.sleep(_FOLLOW_SECONDS)
-        await anyio.to_thread.run_sync(services.cache.follow)
-
-
-async def _share(services: Services) -> None:
-    """Show this process's numbers to the others, every second."""
-    while True:
-        await anyio.to_thread.run_sync(services.meters.write)
-        await anyio.to_thread.run_sync(services.drifts.write)
-        await asyncio.sleep(1.0)
+        try:
+            for task in tasks:
+                await anyio.to_thread.run_sync(task)
+            broken = False
+        except Exception:
+            if not broken:
+                log.exception("what is done every %g seconds failed, and is tried again", seconds)
+            broken = True
+        await asyncio.sleep(seconds)

@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from app.repository.model import part
+
 METRICS = ("accuracy", "log_loss", "macro_f1", "brier", "ece")
 OF_A_CLASS = ("precision", "recall", "f1", "support")
 
@@ -105,14 +107,14 @@ def compare(before: Card, after: Card) -> Difference:
         data=_data(before, after),
         hyperparameters=_changes(before, after, "hyperparameters"),
         same_validation_rows=_validation(before) is not None and _validation(before) == _validation(after),
-        metrics={name: _step(_of(before, "metrics"), _of(after, "metrics"), name) for name in METRICS},
+        metrics={name: _step(part(before, "metrics"), part(after, "metrics"), name) for name in METRICS},
         per_class=_per_class(before, after),
-        software=_changes(_of(before, "lineage"), _of(after, "lineage"), "software"),
+        software=_changes(part(before, "lineage"), part(after, "lineage"), "software"),
     )
 
 
 def _version(card: Card) -> Version:
-    lineage = _of(card, "lineage")
+    lineage = part(card, "lineage")
     sizes = card.get("sizes")
     return Version(
         model=card["name"],
@@ -126,11 +128,11 @@ def _version(card: Card) -> Version:
 
 
 def _data(before: Card, after: Card) -> Data:
-    rows = _of(before, "rows"), _of(after, "rows")
+    rows = part(before, "rows"), part(after, "rows")
     types = _types(before), _types(after)
     return Data(
         dataset=Change(
-            before=_of(before, "lineage").get("dataset"), after=_of(after, "lineage").get("dataset")
+            before=part(before, "lineage").get("dataset"), after=part(after, "lineage").get("dataset")
         ),
         training_rows=_step(*rows, "train"),
         validation_rows=_step(*rows, "validation"),
@@ -149,7 +151,7 @@ def _data(before: Card, after: Card) -> Data:
 
 def _types(card: Card) -> dict[str, str]:
     """The columns in the schema's order, and of what type each is."""
-    columns = _of(card, "encoding").get("columns")
+    columns = part(card, "encoding").get("columns")
     described = [each for each in columns if isinstance(each, Mapping)] if isinstance(columns, list) else []
     return {str(each.get("name")): _type(each) for each in described}
 
@@ -174,10 +176,10 @@ def _labels(card: Card) -> list[Label]:
 
 def _validation(card: Card) -> tuple[Any, ...] | None:
     """What decides which rows the metrics are of, if the card says all of it: a committee is judged on all."""
-    dataset, chosen = _of(card, "lineage").get("dataset"), _of(card, "hyperparameters")
+    dataset, chosen = part(card, "lineage").get("dataset"), part(card, "hyperparameters")
     if card.get("metrics_on") == "out-of-fold":
         return None if dataset is None else (dataset,)
-    seed = _of(_of(card, "committee"), "deal").get("seed", chosen.get("seed"))
+    seed = part(part(card, "committee"), "deal").get("seed", chosen.get("seed"))
     found = (dataset, chosen.get("validation_fraction"), seed)
     return None if None in found else found
 
@@ -195,7 +197,7 @@ def _per_class(before: Card, after: Card) -> list[OfClass]:
 
 
 def _class_rows(card: Card) -> dict[tuple[type, Label], Card]:
-    rows = _of(card, "metrics").get("per_class")
+    rows = part(card, "metrics").get("per_class")
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         return {}
     return {(type(label), label): row for label, row in zip(_labels(card), rows, strict=False)}
@@ -203,7 +205,7 @@ def _class_rows(card: Card) -> dict[tuple[type, Label], Card]:
 
 def _changes(before: Card, after: Card, name: str) -> dict[str, Change]:
     """The entries of a part of both cards that differ, those of the later first."""
-    ours, theirs = _of(before, name), _of(after, name)
+    ours, theirs = part(before, name), part(after, name)
     return {
         key: Change(before=ours.get(key), after=theirs.get(key))
         for key in _union(theirs, ours)
@@ -223,11 +225,6 @@ def _step(before: Card, after: Card, name: str) -> Step:
 
 def _number(value: object) -> int | float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _of(card: Card, name: str) -> Card:
-    value = card.get(name)
-    return value if isinstance(value, Mapping) else {}
 
 
 def _text(value: object) -> str | None:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from itertools import count
 from time import perf_counter
 from typing import TypeAlias
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import Busy, NeuronaError
+from app.errors import Busy, Invalid, NeuronaError, Problem
 from app.http.errors import respond, unexpected
 from app.http.hardening import NOSNIFF, RawHeaders, hardened
 from app.http.keys import Keys, Role, role_needed
@@ -19,11 +20,13 @@ from app.http.lane import Lane
 from app.http.meters import Meters
 from app.http.oip.reply import Reply
 from app.http.protocol import Answered
+from app.http.wire.json_rows import FIELDS
 
 log = logging.getLogger("neurona.access")
 
 Server: TypeAlias = tuple[str, int | None] | None
 
+_ENDLESS = "/events"  # a job's, whose answer goes on as long as the job
 _SAFE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -63,6 +66,8 @@ class Door:
             return
         try:
             self._keys.check(Role.PREDICT, headers, _address(scope.get("server")))
+            if call.native and scope["query_string"]:
+                _check_query(scope["query_string"])
             reply = await self._lane.answer(call, headers, receive)
         except Exception as error:
             await self._refuse(scope, receive, send, error=error, began=began, route=call.route)
@@ -134,15 +139,20 @@ class Door:
         except NeuronaError as error:
             await self._refuse(scope, receive, send, error=error, began=began, route="(refused)")
             return
+        inner = scope
+        if scope["method"] == "HEAD" and not scope["path"].endswith(
+            _ENDLESS
+        ):  # the server leaves the body out
+            inner = {**scope, "method": "GET"}
         try:
-            await self._app(scope, receive, send_with_id)
+            await self._app(inner, receive, send_with_id)
         except Exception as error:
             if not whole:
                 raise
             # It has its answer: uvicorn, told of it, would close the connection without a word.
             _tell_broken(scope, error)
         finally:
-            self._count(scope, getattr(scope.get("route"), "path", "(none)"), status, began)
+            self._count(scope, getattr(inner.get("route"), "path", "(none)"), status, began)
 
     async def _refuse(
         self, scope: Scope, receive: Receive, send: Send, *, error: Exception, began: float, route: str
@@ -170,6 +180,14 @@ class Door:
         self._meters.request(scope["method"], route, status, seconds)
         if log.isEnabledFor(logging.INFO):
             _tell(scope["method"], scope["path"], scope["request_id"], status=status, seconds=seconds)
+
+
+def _check_query(query: bytes) -> None:
+    """Raises: Invalid, for a field of a prediction that stands in its URL, where nobody would read it."""
+    for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        if name in FIELDS:
+            message = f"{name} belongs into the JSON body, beside instances"
+            raise Invalid(Problem(message=message, location=f"query.{name}"))
 
 
 def _tell_broken(scope: Scope, error: Exception) -> None:

@@ -131,15 +131,17 @@ class Feeds:
         return News(job=job, epochs=epochs, last=last, state=None if told else _state_event_of(feed, job))
 
     async def _join(self, job_id: str) -> _Feed:
-        async with self._opening.setdefault(job_id, asyncio.Lock()):  # many who come at once look once
-            feed = self._feeds.get(job_id)
-            if feed is None:
-                feed = await anyio.to_thread.run_sync(self._open, job_id)
-                self._feeds[job_id] = feed
-                if not feed.job.finished:
-                    feed.task = asyncio.create_task(self._follow(feed))
-            feed.watchers += 1
-        self._opening.pop(job_id, None)
+        try:
+            async with self._opening.setdefault(job_id, asyncio.Lock()):  # many who come at once look once
+                feed = self._feeds.get(job_id)
+                if feed is None:
+                    feed = await anyio.to_thread.run_sync(self._open, job_id)
+                    self._feeds[job_id] = feed
+                    if not feed.job.finished:
+                        feed.task = asyncio.create_task(self._follow(feed))
+                feed.watchers += 1
+        finally:
+            self._opening.pop(job_id, None)
         return feed
 
     def _leave(self, job_id: str, feed: _Feed) -> None:

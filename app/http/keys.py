@@ -22,6 +22,7 @@ from app.storage.folder import make_folder, write_atomic
 _MADE = "admin-key.sha256"
 _LINE = re.compile(r"(?P<role>predict|train|admin)[:\s]+(?P<key>\S{16,512})")
 _HASHED = "sha256:"
+_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class Role(IntEnum):
@@ -137,7 +138,11 @@ def _parsed(line: str) -> tuple[bytes, Role]:
         raise Invalid(Problem(message=message, location="NEURONA_API_KEYS"))
     role, key = Role[match["role"].upper()], match["key"]
     if key.startswith(_HASHED):
-        return bytes.fromhex(key.removeprefix(_HASHED)), role
+        digest = key.removeprefix(_HASHED)
+        if not _DIGEST.fullmatch(digest):
+            message = f"{_HASHED} is followed by the 64 hexadecimal digits of a SHA-256"
+            raise Invalid(Problem(message=message, location="NEURONA_API_KEYS"))
+        return bytes.fromhex(digest), role
     return hashlib.sha256(key.encode()).digest(), role
 
 

@@ -1,6 +1,6 @@
 """What a request to train says: read from its body and its URL, with data that came along stored as a dataset."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio.to_thread
@@ -58,22 +58,36 @@ class TrainBody(Record):
         return self
 
 
-async def read(request: Request, services: Services) -> tuple[TrainBody, str | None]:
-    """The fields and the dataset's id; data that came with the request is stored as a dataset."""
+async def read(
+    request: Request, services: Services, names: Sequence[str] | None = None
+) -> tuple[TrainBody, str | None]:
+    """The fields and the dataset's id; data that came with the request is stored as a dataset.
+
+    names: of the columns of JSON rows that are lists of so many cells and come without names.
+    """
     fields = _query_fields(request)
     media_type, _ = uploads.content_type(request)
     if media_type not in ("", "application/json"):
+        _check_alone(fields)
         dataset = await _store(request, services)
         return _body(fields), dataset.id
     raw, value = await read_json(request, services.settings)
     if media_type == "" and raw:
         raise Unreadable(what="The body", reason="it has no Content-Type")
     if "instances" in value:
+        _check_alone(fields)
+        if _named(value, names):
+            raw = orjson.dumps(value)
         dataset = await _store_json(raw, request, services)
         return _body(fields), dataset.id
     said = _body(_merged(fields, value))
     if said.data is None:
+        for name in ("label", "categorical", "name"):
+            if name in request.query_params:
+                message = f"{name} is said of data that comes along; a stored dataset has been read already"
+                raise Invalid(Problem(message=message, location=f"query.{name}"))
         return said, said.dataset
+    _named(value["data"], names)
     dataset = await _store_json(orjson.dumps(value["data"]), request, services)
     return said, dataset.id
 
@@ -92,13 +106,36 @@ async def _store(request: Request, services: Services) -> Dataset:
 
 
 async def _store_json(raw: bytes, request: Request, services: Services) -> Dataset:
-    name = request.query_params.get("name")
+    query = request.query_params
     dataset, _ = await anyio.to_thread.run_sync(
         lambda: services.datasets.ingest(
-            [raw], media_type="application/json", encoding=None, label=None, name=name, categorical=()
+            [raw],
+            media_type="application/json",
+            label=query.get("label"),
+            name=query.get("name"),
+            categorical=names_in(query.get("categorical")),
         )
     )
     return dataset
+
+
+def _named(data: dict[str, Any], names: Sequence[str] | None) -> bool:
+    """Give lists the names that they come without, if they are so many; whether it did."""
+    rows = data.get("instances")
+    first = rows[0] if isinstance(rows, list) and rows else None
+    if names is None or data.get("feature_names") is not None:
+        return False
+    if not isinstance(first, list) or len(first) != len(names):
+        return False
+    data["feature_names"] = list(names)
+    return True
+
+
+def _check_alone(fields: Mapping[str, Any]) -> None:
+    """Raises: Invalid, if the URL names a dataset beside the data in the body."""
+    if "dataset" in fields:
+        message = "send either data or the name of a dataset, not both"
+        raise Invalid(Problem(message=message, location="query.dataset"))
 
 
 def names_in(text: str | None) -> tuple[str, ...]:

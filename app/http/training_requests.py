@@ -12,15 +12,18 @@ import orjson
 from starlette.requests import Request
 
 from app.datasets.store import Dataset
-from app.errors import Invalid, Problem
+from app.errors import Invalid, NeuronaError, Problem
 from app.http.feedback import extended
 from app.http.services import Services
 from app.http.training_body import TrainBody, read
 from app.jobs import Algorithm, Hyperparameters, Job, NewJob, plan
 from app.machine import gigabytes, memory_total
+from app.repository.model import Model, part
 from app.repository.names import check_name
 
 log = logging.getLogger("neurona.jobs")
+
+_LEAST_OF_A_CLASS = 2  # one row to learn from, one to be judged by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,8 @@ async def accept(
 ) -> tuple[Job, bool] | Planned:
     """Carry out `POST …/train` or `…/retrain`: the job and whether it is new, or with `dry_run` only the plan."""
     check_name(model)
-    said, dataset_id = await read(request, services)
+    names = await anyio.to_thread.run_sync(_production_names, services, model) if retrain else None
+    said, dataset_id = await read(request, services, names)
     key = idempotency_key(request)
     decided = await anyio.to_thread.run_sync(
         _decide, services, model, said, dataset_id, retrain, None if dry_run else key, dry_run
@@ -108,12 +112,18 @@ def _plan(
     dataset, use = services.datasets.get(dataset_id), None
     if said.include_feedback:
         dataset, use = extended(services, model, dataset_id)
+    if max(each.rows for each in dataset.classes) < _LEAST_OF_A_CLASS:
+        raise Invalid(
+            Problem(
+                message="no class has two rows, so none can be held back for validation", location="dataset"
+            )
+        )
     given = _given(said.hyperparameters)
     algorithm, warm_start = said.algorithm, None
     if said.warm_start is not None:
         source = services.repository.load(*services.repository.resolve(said.warm_start))
         warm_start = f"{source.name}@{source.version}"
-        algorithm, given = _like(source.card, said, given)
+        algorithm, given = _like(source, said, given)
     checked = Hyperparameters.model_validate(given)
     plan.check(algorithm, checked, [each.label for each in dataset.classes])
     shape = shape_of(services, dataset)
@@ -141,6 +151,17 @@ def _plan(
     return Planned(new=new, dataset=dataset, shape=shape)
 
 
+def _production_names(services: Services, model: str) -> list[str] | None:
+    """The names of production's columns; None if there is none, or it cannot be read, as will be said later."""
+    try:
+        columns = part(services.repository.card(*services.repository.resolve(model)), "encoding").get(
+            "columns"
+        )
+        return [column["name"] for column in columns] if isinstance(columns, list) else None
+    except NeuronaError:
+        return None
+
+
 def _still_there(services: Services, new: NewJob) -> None:
     """Raises: DatasetNotFound, VersionNotFound, if what was there a moment ago was deleted meanwhile."""
     services.datasets.get(new.dataset)
@@ -166,10 +187,10 @@ def _completed(
     """A request to retrain, with everything left out taken from the production version."""
     name, version = services.repository.resolve(model)
     card = services.repository.card(name, version)
-    fields = said.model_fields_set
-    asked = card.get("requested", card)
-    inherited = {k: v for k, v in asked["hyperparameters"].items() if k in Hyperparameters.model_fields}
-    if card["algorithm"] == "softmax_regression":
+    fields, algorithm = said.model_fields_set, card.get("algorithm")
+    asked = part(card, "requested") or card
+    inherited = {k: v for k, v in part(asked, "hyperparameters").items() if k in Hyperparameters.model_fields}
+    if algorithm == "softmax_regression":
         inherited.pop("hidden_layer_sizes", None)
     filled: dict[str, Any] = {
         "hyperparameters": Hyperparameters(**{**inherited, **said.hyperparameters.given()})
@@ -177,20 +198,24 @@ def _completed(
     if "warm_start" not in fields:
         filled["warm_start"] = f"{name}@{version}"
     if "algorithm" not in fields:
-        filled["algorithm"] = asked["algorithm"] if "warm_start" in fields else card["algorithm"]
-    return said.model_copy(update=filled), dataset or card["lineage"]["dataset"]
+        filled["algorithm"] = (asked.get("algorithm") if "warm_start" in fields else algorithm) or "auto"
+    if "metadata" not in fields:
+        filled["metadata"] = dict(part(card, "metadata"))
+    if dataset is None and (dataset := part(card, "lineage").get("dataset")) is None:
+        message = f"{name}@{version} does not tell what it was trained on: send data, or name a dataset"
+        raise Invalid(Problem(message=message, location="dataset"))
+    return said.model_copy(update=filled), dataset
 
 
-def _like(
-    card: Mapping[str, Any], said: TrainBody, given: dict[str, Any]
-) -> tuple[Algorithm, dict[str, Any]]:
+def _like(source: Model, said: TrainBody, given: dict[str, Any]) -> tuple[Algorithm, dict[str, Any]]:
     """Algorithm, layers and folds of a warm start: those of its source, whose members go on one by one. Softmax
     regression goes to the same optimum from anywhere, in any number of folds.
 
     Raises: Invalid, if others were asked for.
     """
-    algorithm, layers = card["algorithm"], card["hyperparameters"]["hidden_layer_sizes"]
-    members = card.get("committee", {}).get("members", 1)
+    algorithm: Algorithm = "relu_network" if len(source.parameters) > 1 else "softmax_regression"
+    members = part(source.card, "committee").get("members", 1)
+    layers = part(source.card, "hyperparameters").get("hidden_layer_sizes") or list(source.sizes[1:-1])
     if said.algorithm not in ("auto", algorithm):
         message = f"{said.warm_start} is a {algorithm}; a {said.algorithm} cannot go on from its weights"
         raise Invalid(Problem(message=message, location="warm_start"))

@@ -121,6 +121,8 @@ class ModelCache:
                     missing[name] = str(error)
         self._missing = missing
         self._proven = {name: version for name, version in self._proven.items() if name in names}
+        for ref in [ref for ref in list(self._failures) if ref.partition("@")[0] not in names]:
+            self._failures.pop(ref, None)
 
     def not_ready(self) -> dict[str, str]:
         """The models found by `sweep` of whose production no version could be loaded yet, with the reason."""

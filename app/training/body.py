@@ -45,12 +45,19 @@ def run_job(place: Workplace, job_id: str, attempt: int) -> str:
     except Superseded:
         return "superseded"
     except Paused:
-        place.jobs.release(job_id, attempt)
-        return "paused"
+        return _released(place, job_id, attempt)
     except StorageFailed:
         raise  # the trainer tries again once disk and database are back
     except Exception as error:
         return _fail(place, job_id, attempt, error)
+
+
+def _released(place: Workplace, job_id: str, attempt: int) -> str:
+    try:
+        place.jobs.release(job_id, attempt)
+    except Superseded:
+        return "superseded"
+    return "paused"
 
 
 @dataclass(frozen=True, kw_only=True)

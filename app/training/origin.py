@@ -9,6 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from app.jobs import Job
+from app.repository.model import part
 
 LIMITS = ("training_memory_bytes", "max_categories")  # settings that a version's bits depend on
 
@@ -30,15 +31,9 @@ def lineage(job: Job, *, dataset_sha256: str, seed: int, limits: Mapping[str, in
     }
 
 
-def of_card(card: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The lineage on a card, which may be a stranger's; empty if there is none."""
-    found = card.get("lineage")
-    return found if isinstance(found, Mapping) else {}
-
-
 def limit(card: Mapping[str, Any], name: str, default: int) -> int:
     """The limit that was in force when a version was made, as far as its card tells."""
-    said = of_card(card).get(name)
+    said = part(card, "lineage").get(name)
     return said if type(said) is int and said > 0 else default
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from app.errors import NeuronaError
+from app.errors import NeuronaError, StorageFailed
 from app.jobs import Job
 from app.repository.repository import Repository
 from app.training.material import Material
@@ -81,8 +81,12 @@ class Jury:
                 theirs = losses_of(
                     self._repository.load(self._job.model, version), self._repository, self._material
                 )
-            except (NeuronaError, ValueError, KeyError) as error:
+            except StorageFailed:
+                raise  # the disk's condition says nothing of the version; the job comes back
+            except (NeuronaError, ValueError) as error:
                 self._known[version] = f"not at all: {error}"
+            except KeyError as error:
+                self._known[version] = f"not at all: the rows have no column {error}"
             else:
                 self._known[version] = Comparison(
                     production=version,

@@ -195,8 +195,9 @@ class Trainer:
         except StorageFailed as error:
             log.warning("jobs could not be paused, they go on from their last checkpoint: %s", error)
             return
+        until = self.clock() + _PAUSE_SECONDS
         for future in self._running:
             try:
-                future.result(timeout=_PAUSE_SECONDS)
+                future.result(timeout=max(until - self.clock(), 0.1))
             except Exception as error:
                 log.warning("a job did not pause in time and goes on from its last checkpoint: %s", error)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from app.repository.model import Model
+from app.repository.model import Model, part
 from app.training import origin
 from core import encoding as encodings
 from core.arrays import Array
@@ -19,7 +19,7 @@ def verdict(published: Model, again: Model, *, dataset_sha256: str) -> dict[str,
     temperature and rows; `differs` names those that are not. The hashes are those of `weights_sha256`;
     `largest_difference` is between two weights in one place, null if the layers are others.
     """
-    lineage = origin.of_card(published.card)
+    lineage = part(published.card, "lineage")
     parts = {
         "weights": _same_bits(published.parameters, again.parameters),
         "encoding": encodings.to_dict(published.encoding) == encodings.to_dict(again.encoding),

@@ -155,3 +155,9 @@ def test_a_low_role_is_told_which_one_it_needs(tmp_path):
 )
 def test_loopback_is_this_machine_alone(address, local):
     assert is_loopback(address) is local
+
+
+@pytest.mark.parametrize("digest", ["", "12", "g" * 64, "0" * 63])
+def test_a_hash_that_is_none_is_refused_in_words(tmp_path, digest):
+    with pytest.raises(Invalid, match=r"64 hexadecimal digits|at least 16 characters"):
+        read_keys(f"admin:sha256:{digest}", None, tmp_path)

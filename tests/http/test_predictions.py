@@ -270,3 +270,19 @@ def test_the_first_answer_after_a_while_without_any_is_of_the_version_of_now(sit
     Repository(site.settings.models).set_alias("iris", "production", 2)  # as another process does
     time.sleep(1.0)
     assert version() == 2
+
+
+def test_a_field_of_the_body_in_the_url_is_not_passed_over(site, client):
+    site.train()
+    row = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
+    answer = client.post("/v1/models/iris/predict?top_k=1", json=row)
+    assert (answer.status_code, answer.json()["errors"][0]["location"]) == (422, "query.top_k")
+    assert client.post("/v1/models/iris/predict?trace=7", json=row).status_code == 200
+
+
+def test_contributions_add_up_however_far_a_row_is(site, client):
+    site.train()
+    body = {"instances": [[5.1, 3.5, 1e7, 0.2], [5.1, 3.5, 1.4, 0.2]], "explain": True}
+    answer = client.post("/v1/models/iris/predict", json=body).json()
+    for row, told in zip(answer["explanations"], answer["explained"], strict=True):
+        assert abs(sum(row.values()) - (told["logit"] - told["baseline"])) < 1e-4

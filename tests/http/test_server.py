@@ -84,3 +84,13 @@ def test_the_openapi_page_names_what_is_in_the_document(client):
         assert "application/json" in content
         assert "text/csv" in content
     assert client.get("/docs").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/docs", "/metrics", "/v1/info", "/v1/models", "/v1/jobs", "/v2/health/ready", "/v1/models/no"],
+)
+def test_head_is_get_without_its_body(client, path):
+    said, asked = client.head(path), client.get(path)
+    assert (said.status_code, said.content) == (asked.status_code, b"")
+    assert said.headers["content-type"] == asked.headers["content-type"]

@@ -1,8 +1,11 @@
 """Training is asked for in any body of the contract, and what was asked comes back on the job."""
 
 import json
+from dataclasses import replace
 
 import pytest
+
+from app.bootstrap import build_workplace
 
 CSV = {"content-type": "text/csv"}
 ROWS = {
@@ -182,9 +185,9 @@ def test_retrain_of_a_committee_takes_its_members(site, client):
 
 
 def test_retrain_asks_for_what_was_asked_for_and_not_for_what_came_of_it(site, client):
-    site.train(query="label=species&hidden_layer_sizes=&algorithm=softmax_regression")
+    site.train(query="label=species&hidden_layer_sizes=&algorithm=softmax_regression&max_epochs=900")
     job = client.post("/v1/models/iris/retrain").json()
-    assert job["hyperparameters"]["max_epochs"] == 15
+    assert job["hyperparameters"]["max_epochs"] == 900
     assert job["hyperparameters"]["l2"] is None  # to be chosen again
     again = client.post("/v1/models/iris/retrain", json={"warm_start": None}).json()
     assert (again["algorithm"], again["warm_start"]) == ("softmax_regression", None)
@@ -270,3 +273,66 @@ def test_a_warm_start_says_which_column_it_takes_for_a_renamed_one(site, iris_cs
     assert taken == [
         "column 'width_of_petals' is taken for 'petal_width' of iris@1, whose place and values it has"
     ]
+
+
+def test_where_no_class_has_two_rows_nothing_is_accepted(client):
+    data = {"instances": [[1.0], [2.0], [3.0], [4.0]], "labels": ["a", "b", "c", "d"]}
+    for query in ("", "?dry_run=true"):
+        answer = client.post(f"/v1/models/single/train{query}", json={"data": data})
+        assert (answer.status_code, answer.json()["errors"][0]["location"]) == (422, "dataset")
+
+
+def test_what_the_url_says_of_rows_holds_for_json_too(client):
+    rows = {"instances": [[i % 3, i / 7] for i in range(30)], "labels": [str(i % 2) for i in range(30)]}
+    for body in (rows, {"data": rows}):
+        answer = client.post("/v1/models/zones/train?categorical=x0&label=kind&name=zones", json=body)
+        assert answer.status_code == 202, answer.text
+        made = client.get(f"/v1/datasets/{answer.json()['dataset']}").json()
+        assert [column["type"] for column in made["columns"]] == ["categorical", "numeric"]
+        assert (made["label"], made["name"]) == ("kind", "zones")
+    assert client.post("/v1/models/zones/train?categorical=x7", json=rows).status_code == 422
+
+
+def test_a_dataset_and_data_are_not_both_taken(client, iris_csv):
+    csv = {"content-type": "text/csv"}
+    known = client.post("/v1/datasets?label=species", content=iris_csv, headers=csv).json()["id"]
+    rows = {"instances": [[1.0], [2.0], [3.0], [4.0]], "labels": [0, 1, 0, 1]}
+    url = f"/v1/models/iris/train?dataset={known}"
+    for answer in (client.post(url, json=rows), client.post(url, content=iris_csv, headers=csv)):
+        assert (answer.status_code, answer.json()["errors"][0]["location"]) == (422, "query.dataset")
+    late = client.post("/v1/models/iris/train?label=petal_width", json={"dataset": known})
+    assert (late.status_code, late.json()["errors"][0]["location"]) == (422, "query.label")
+
+
+def test_retraining_takes_names_and_metadata_from_production(site, client, iris_csv):
+    site.train(query='label=species&metadata={"owner":"flora"}')
+    table = [line.split(",") for line in iris_csv.decode().split()[1:]]
+    rows = {
+        "instances": [[float(cell) for cell in row[:4]] for row in table],
+        "labels": [row[4] for row in table],
+    }
+    for body in (rows, {"data": rows}):
+        job = client.post("/v1/models/iris/retrain", json=body).json()
+        made = client.get(f"/v1/datasets/{job['dataset']}").json()
+        assert made["columns"][0]["name"] == "sepal_length"
+        assert job["metadata"] == {"owner": "flora"}
+    other = client.post("/v1/models/iris/retrain", json={"dataset": job["dataset"], "metadata": {}}).json()
+    assert other["metadata"] == {}
+
+
+def test_a_strangers_card_costs_nothing_but_what_it_does_not_tell(site, client, iris_csv):
+    site.train()
+    repository = build_workplace(site.settings).repository
+    stranger = replace(repository.load("iris", 1), version=7, card={"lineage": "none", "metrics": 3})
+    repository.publish(stranger)
+    repository.set_alias("iris", "production", 7)
+    refused = client.post("/v1/models/iris/retrain")
+    assert (refused.status_code, refused.json()["errors"][0]["location"]) == (422, "dataset")
+    headers = {"content-type": "text/csv"}
+    job = client.post("/v1/models/iris/retrain?label=species&max_epochs=2", content=iris_csv, headers=headers)
+    assert (job.status_code, job.json()["warm_start"]) == (202, "iris@7"), job.text
+    site.work()
+    assert client.get(f"/v1/jobs/{job.json()['id']}").json()["state"] == "succeeded"
+    assert client.get("/v1/models/iris/feedback").status_code == 200
+    assert client.get("/v1/models/iris@7/diff?with=iris@1").status_code == 200
+    assert client.post("/v1/models/iris@7/verify").status_code < 500

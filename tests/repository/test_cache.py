@@ -383,3 +383,13 @@ def test_every_process_follows_an_alias_within_a_second(published, root):
         assert answer[1] - moved < 1.0
     for server in servers:
         server.join()
+
+
+def test_a_failure_is_forgotten_with_its_model(cache, published, ticks):
+    break_weights(published, 1)
+    with pytest.raises(ModelBroken):
+        cache.get("iris")
+    assert list(cache.failures()) == ["iris"]
+    published.delete_model("iris")
+    cache.sweep()
+    assert cache.failures() == {}

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from app.errors import StorageFailed
+
 IRIS = Path(__file__).parents[2] / "examples" / "data" / "iris.csv"
 LONG = {"max_epochs": 80}
 SHORT = {"max_epochs": 1, "learning_rate": 1e-6}
@@ -134,3 +136,16 @@ def test_a_version_that_cannot_be_judged_on_the_new_columns_stays_in_production(
     job = bench.train(**SOFTMAX, given=LONG, dataset=other.id)
     assert (job.state, job.promoted, production(bench)) == ("succeeded", False, 1)
     assert any("could not be judged" in warning for warning in job.warnings)
+
+
+def test_a_disk_that_fails_while_versions_are_compared_decides_nothing(bench, monkeypatch):
+    bench.train(**SOFTMAX, given=SHORT)
+
+    def fails(*_):
+        raise StorageFailed(what="read a model", reason="the disk is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("app.training.promotion.losses_of", fails)
+        with pytest.raises(StorageFailed):
+            bench.train(**SOFTMAX, given=LONG)
+    assert production(bench) == 1

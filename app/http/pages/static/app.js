@@ -161,7 +161,12 @@ function modelRow(model) {
 }
 
 async function showModels() {
-  const { items } = await ask("/v1/models?limit=100");
+  const items = [];
+  for (let cursor = ""; cursor !== null; ) {
+    const page = await ask(`/v1/models?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+    items.push(...page.items);
+    cursor = page.next_cursor;
+  }
   find("#models tbody").replaceChildren(...items.map(modelRow));
   find("#no-models").hidden = items.length > 0;
   find("#models").hidden = items.length === 0;
@@ -173,7 +178,7 @@ async function open(name) {
   find("#model").dataset.name = name;
   find("#model-title").textContent = `${name}@${card.version ?? ""}`;
   const facts = {
-    Algorithm: card.algorithm.replace("_", " "),
+    Algorithm: card.algorithm?.replace("_", " ") ?? "–",
     Accuracy: rounded(card.metrics?.accuracy),
     "Log loss": rounded(card.metrics?.log_loss),
     "Macro F1": rounded(card.metrics?.macro_f1),
@@ -191,8 +196,13 @@ async function open(name) {
 
 function example(card) {
   const columns = card.encoding.columns;
-  if (columns.length === 1 && Array.isArray(columns[0].mean)) return columns[0].mean.map((value) => Number(value.toFixed(2)));
-  return Object.fromEntries(columns.map((column) => [column.name, column.categories ? column.categories[0] : Number((column.mean ?? 0).toFixed?.(2) ?? 0)]));
+  if (columns.length === 1 && Array.isArray(columns[0].mean)) return usual(columns[0]);
+  return Object.fromEntries(columns.map((column) => [column.name, usual(column)]));
+}
+
+function usual({ categories, boolean, mean }) {
+  if (categories) return boolean ? categories[0] === "true" : (categories[0] ?? null);
+  return Array.isArray(mean) ? mean.map((value) => Number(value.toFixed(2))) : Number(mean.toFixed(2));
 }
 
 find("#predict").addEventListener("submit", (event) => {
