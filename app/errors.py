@@ -7,14 +7,14 @@ NeuronaError
 ├── Forbidden              a key whose role is too low
 ├── NotFound               ModelNotFound · VersionNotFound · AliasNotFound · DatasetNotFound · JobNotFound
 ├── Conflict               JobFinished · DatasetInUse · VersionInUse · KeyReused · FeedbackFull · NothingToRollBack
-│                          · NotVerifiable · Superseded
+│                          · NotVerifiable · FeedbackKeyReused · Superseded
 ├── TooLarge               a limit was passed
 ├── UnsupportedType        a content type or encoding nobody here reads
 ├── NotAcceptable          an answer's type that nobody here writes
 ├── TooSlow                a body that stopped coming
 ├── Busy                   try again later
 ├── Unavailable            ModelBroken · AliasesBroken · StorageFailed: not now, through no fault of the caller
-└── TrainingFailed         Diverged · WorkerLost · TimedOut: how a job can end badly
+└── TrainingFailed         TrainingDiverged · WorkerLost · TimedOut: how a job can end badly
 
 A class's docstring is the sentence that its user reads, filled from the fields of the instance. Errors know no
 HTTP; `app.http.errors` holds the one table from classes to statuses.

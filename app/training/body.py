@@ -1,5 +1,6 @@
 """The body of a job, as it runs in a Dask worker: data, training, judgement, a published version."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -77,11 +78,25 @@ class Run:
         names = plan.CANDIDATES[self.job.algorithm]
         journal.expect(_effort(names, material))
         for name in names[len(journal.finished) :]:
-            self._train(name, material, source, journal)
-        finished = dict(zip(names, journal.finished, strict=True))
+            try:
+                self._train(name, material, source, journal)
+            except Diverged as error:
+                if name == names[-1] and not any(each.members for each in journal.finished):
+                    raise
+                journal.close(Finished(members=(), validation_loss=math.inf, epochs=error.epoch))
+        finished = self._sound(dict(zip(names, journal.finished, strict=True)))
         if published is not None:
             return self._verify(published, material, finished, journal)
         return self._publish(material, finished, journal)
+
+    def _sound(self, finished: dict[Algorithm, Finished]) -> dict[Algorithm, Finished]:
+        """The candidates that did not diverge; of the others the user hears."""
+        self.warnings.extend(
+            f"{name} diverged in epoch {each.epochs} and was left out: a lower learning_rate may help it"
+            for name, each in finished.items()
+            if not each.members
+        )
+        return {name: each for name, each in finished.items() if each.members}
 
     def _published(self) -> Model | None:
         """The version that a verification is about."""

@@ -21,7 +21,7 @@ FORMAT = 2
 class Finished:
     """A candidate whose training is over: its members at their best, and what they score on held-out rows.
 
-    stage: the place in the candidate's path that they are of.
+    stage: the place in the candidate's path that they are of. No members: it diverged, in epoch number `epochs`.
     """
 
     members: tuple[Params, ...]

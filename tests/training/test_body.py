@@ -9,8 +9,9 @@ from scipy.optimize import minimize
 from app.jobs.ending import Ending
 from app.training.body import Run
 from app.training.promotion import Jury
-from core import encoding, merging, network
+from core import committee, encoding, merging, network
 from core.losses import softmax
+from core.training import Diverged
 
 SOFTMAX = {"algorithm": "softmax_regression"}
 IRIS = Path(__file__).parents[2] / "examples" / "data" / "iris.csv"
@@ -390,3 +391,23 @@ def test_a_warm_start_from_other_layers_begins_afresh_and_says_so(bench):
     )
     assert job.state == "succeeded"
     assert any("other layer sizes" in warning for warning in job.warnings)
+
+
+def test_where_one_candidate_diverges_the_other_is_published(bench, monkeypatch):
+    """Also after a pause, when only the checkpoint remembers."""
+    real = committee.fit
+
+    def fit(path, *arguments, **named):
+        if path[0].hidden_layer_sizes:
+            raise Diverged(epoch=3, step=7, loss=float("nan"), learning_rate=1e6)
+        return real(path, *arguments, **named)
+
+    monkeypatch.setattr("app.training.body.committee.fit", fit)
+    job = bench.train(algorithm="auto", given={"max_epochs": 3, "folds": 3})
+    assert (job.state, bench.place.repository.card("iris", 1)["algorithm"]) == (
+        "succeeded",
+        "softmax_regression",
+    )
+    assert any("relu_network diverged in epoch 3" in warning for warning in job.warnings)
+    alone = bench.train(algorithm="relu_network", given={"max_epochs": 3, "folds": 3})
+    assert (alone.state, alone.error.code) == ("failed", "diverged")
