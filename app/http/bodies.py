@@ -59,6 +59,7 @@ async def read_body(request: Request, *, limit: int, setting: str, patience: Pat
     Raises: TooLarge, naming the setting; Unreadable; TooSlow; UnsupportedType.
     """
     encoding = request.headers.get("content-encoding", "")
+    check_length(request.headers.get("content-length", ""), limit=limit, setting=setting)
     return await receive_body(request.receive, encoding, limit=limit, setting=setting, patience=patience)
 
 
@@ -95,6 +96,12 @@ async def receive_body(
     if len(body) > limit:
         raise _too_large(limit, setting)
     return inflate(body, encoding, limit=limit, setting=setting) if encoding else body
+
+
+def check_length(said: str, *, limit: int, setting: str) -> None:
+    """Refuse at once what says itself that it is too large. Raises: TooLarge."""
+    if said.isdecimal() and int(said) > limit:
+        raise _too_large(limit, setting)
 
 
 def _whole(message: Message) -> bytes | None:

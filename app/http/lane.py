@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive
 
 from app.errors import NeuronaError
-from app.http.bodies import Patience, receive_body
+from app.http.bodies import Patience, check_length, receive_body
 from app.http.errors import protocol_status, status_of
 from app.http.native import Desk, predict
 from app.http.oip.inference import Inference
@@ -117,6 +117,8 @@ class Lane:
     async def _body(self, call: Call, headers: Headers, receive: Receive) -> bytes:
         # the inference protocol unpacks its parts itself
         encoding = headers.get(b"content-encoding", b"").decode("latin-1") if call.native else ""
+        length = headers.get(b"content-length", b"").decode("latin-1")
+        check_length(length, limit=self._settings.max_predict_bytes, setting="max_predict_bytes")
         return await receive_body(
             receive,
             encoding,

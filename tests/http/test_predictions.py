@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import socket
 import threading
 import time
 
@@ -286,3 +287,13 @@ def test_contributions_add_up_however_far_a_row_is(site, client):
     answer = client.post("/v1/models/iris/predict", json=body).json()
     for row, told in zip(answer["explanations"], answer["explained"], strict=True):
         assert abs(sum(row.values()) - (told["logit"] - told["baseline"])) < 1e-4
+
+
+def test_a_body_that_says_itself_that_it_is_too_large_is_refused_before_it_comes(make_site):
+    site = make_site(max_predict_bytes=2000, max_feedback_request_bytes=2000)
+    host, port = site.client.base_url.host, site.client.base_url.port
+    for path in ("predict", "feedback"):
+        with socket.create_connection((host, port), timeout=5) as connection:
+            head = f"POST /v1/models/iris/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            connection.sendall(f"{head}Content-Length: 2001\r\n\r\n".encode())
+            assert connection.recv(4096).startswith(b"HTTP/1.1 413")

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import ipc
 
-from app.datasets.formats.arrow_messages import weigh
+from app.datasets.formats.arrow_messages import END, weigh
 from app.datasets.formats.columnar import ColumnarSource
 from app.datasets.formats.reading import reading
 from app.datasets.table import Options
@@ -16,14 +16,13 @@ from app.errors import Unreadable
 _STREAM, _FILE = "The Arrow stream", "The Arrow file"
 _MOST_IN_MEMORY = 64 << 20  # larger batches stay in the memory map, whose pages the system can take back
 _MAGIC = 8  # bytes of magic and padding before the stream inside a file
-_END = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 def stream_source(path: Path, options: Options) -> ColumnarSource:
     """An Arrow stream as a source. Raises Unreadable (also if it has no end marker), Invalid, TooLarge."""
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - len(_END)))
-        if file.read() != _END:
+        file.seek(max(0, path.stat().st_size - len(END)))
+        if file.read() != END:
             raise Unreadable(what=_STREAM, reason="it has no end marker; was it cut off?")
     return _source(_STREAM, path, 0, options)
 

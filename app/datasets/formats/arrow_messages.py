@@ -5,6 +5,7 @@ Arrow allocates what a compressed buffer claims to be, so the claims are added u
 """
 
 import struct
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pyarrow import ipc
@@ -12,10 +13,15 @@ from pyarrow import ipc
 from app.errors import TooLarge
 
 MOST_UNPACKED = 1 << 30
-_DICTIONARY, _BATCH = 2, 3
+END = b"\xff\xff\xff\xff\0\0\0\0"  # without which nobody can tell that nothing was cut off a stream
+
+_DICTIONARY, _BATCH = 2, 3  # kinds of messages, of those that carry rows
+_KIND, _HEADER, _DICTIONARY_DATA = 1, 2, 1  # places of fields in their tables
+_LENGTH, _BUFFERS, _COMPRESSION = 0, 2, 3  # of a record batch
+_EXPERIMENTAL = b"ARROW:experimental_compression"  # how Arrow 0.17 said it, and readers still understand
 
 
-class _Table(NamedTuple):
+class Table(NamedTuple):
     """A flatbuffer table: `data` and where in it the table is."""
 
     data: bytes
@@ -29,12 +35,12 @@ class _Table(NamedTuple):
         offset = struct.unpack_from("<H", self.data, start + place)[0] if place < size else 0
         return self.at + offset if offset else None
 
-    def follow(self, number: int) -> "_Table":
+    def follow(self, number: int) -> "Table":
         """The table or vector that a field points at. Raises ValueError if the field is left out."""
         at = self.field(number)
         if at is None:
             raise ValueError("a message lacks a part")
-        return _Table(self.data, at + struct.unpack_from("<I", self.data, at)[0])
+        return Table(self.data, at + struct.unpack_from("<I", self.data, at)[0])
 
 
 class Weighed(NamedTuple):
@@ -44,25 +50,52 @@ class Weighed(NamedTuple):
     largest: int
 
 
+class RowMessage(NamedTuple):
+    """A message with rows, or with the texts of a dictionary: its RecordBatch table, and its buffers."""
+
+    batch: Table
+    body: Any
+    is_dictionary: bool
+
+    @property
+    def rows(self) -> int:
+        """How many it adds to the stream."""
+        at = None if self.is_dictionary else self.batch.field(_LENGTH)
+        return 0 if at is None else int(struct.unpack_from("<q", self.batch.data, at)[0])
+
+    @property
+    def compressed(self) -> bool:
+        """Whether its buffers are."""
+        return self.batch.field(_COMPRESSION) is not None or _EXPERIMENTAL in self.batch.data
+
+
+def row_messages(source: Any) -> Iterator[RowMessage]:
+    """Those of a stream, none of them unpacked. Raises what Arrow raises, and struct.error or ValueError."""
+    for message in ipc.MessageReader.open_stream(source):
+        data = message.metadata.to_pybytes()
+        root = Table(data, struct.unpack_from("<I", data, 0)[0])
+        kind = data[root.field(_KIND) or 0]
+        if kind in (_BATCH, _DICTIONARY):
+            header, inner = root.follow(_HEADER), kind == _DICTIONARY
+            batch = header.follow(_DICTIONARY_DATA) if inner else header
+            yield RowMessage(batch, message.body, inner)
+
+
 def weigh(source: Any) -> Weighed:
     """Look at all messages of a stream. Raises TooLarge, and what Arrow raises."""
     batches = largest = 0
-    for message in ipc.MessageReader.open_stream(source):
-        data = message.metadata.to_pybytes()
-        root = _Table(data, struct.unpack_from("<I", data, 0)[0])
-        kind = data[root.field(1) or 0]
-        if kind in (_BATCH, _DICTIONARY):
-            header = root.follow(2)
-            _check_unpacked(header.follow(1) if kind == _DICTIONARY else header, message.body)
-        batches += kind == _BATCH
+    for message in row_messages(source):
+        _check_unpacked(message)
+        batches += not message.is_dictionary
         largest = max(largest, message.body.size if message.body else 0)
     return Weighed(batches, largest)
 
 
-def _check_unpacked(batch: _Table, body: Any) -> None:
-    if batch.field(3) is None:  # not compressed
+def _check_unpacked(message: RowMessage) -> None:
+    batch, body = message.batch, message.body
+    if batch.field(_COMPRESSION) is None:
         return
-    buffers = batch.follow(2)
+    buffers = batch.follow(_BUFFERS)
     (count,) = struct.unpack_from("<I", buffers.data, buffers.at)
     unpacked = 0
     for number in range(count):

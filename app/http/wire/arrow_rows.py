@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from app.datasets.formats.arrow_columns import INDEX
+from app.datasets.formats.arrow_messages import END, row_messages
 from app.errors import Unreadable
-from app.http.wire.arrow_messages import batches
 from app.http.wire.problems import Problems, check_header, check_rows, shown, wrong
 from app.http.wire.request import Request
 from app.http.wire.schema import finite_columns, is_vector, names, of_matrix
@@ -41,10 +41,13 @@ def read(body: bytes, encoding: Encoding, *, max_rows: int) -> Request:
 def _table(body: bytes, encoding: Encoding, max_rows: int) -> pa.Table:
     """The table, sound and with the model's columns; nothing is decoded before its header is approved."""
     try:
-        said = list(batches(body))
-        check_rows(sum(rows for rows, _ in said), max_rows)
-        if any(compressed for _, compressed in said):
+        said = list(row_messages(pa.BufferReader(body)))
+        check_rows(sum(message.rows for message in said), max_rows)
+        if any(message.compressed for message in said):
+            # A few bytes of them can fill any memory.
             raise wrong("compressed Arrow buffers are not read; send them plain, or the whole body with gzip")
+        if not body.endswith(END):
+            raise Unreadable(what="The Arrow body", reason="it has no end marker; was it cut off?")
         with pa.ipc.open_stream(body) as stream:
             schema = stream.schema
             own = [n for n in schema.names if not INDEX.fullmatch(n) or n in names(encoding)]
@@ -55,7 +58,7 @@ def _table(body: bytes, encoding: Encoding, max_rows: int) -> pa.Table:
                 _check_schema(pa.schema([schema.field(name) for name in own]), encoding)
                 table = stream.read_all().select(own)
         table.validate(full=True)
-    except (pa.ArrowException, OSError, UnicodeDecodeError, struct.error) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, ValueError, struct.error) as error:
         reason = str(error).partition("\n")[0][:200] or "it is corrupt"
         raise Unreadable(what="The Arrow body", reason=reason) from None
     return table.rename_columns([encoding.columns[0].name]) if is_vector(encoding) else table

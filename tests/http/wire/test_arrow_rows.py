@@ -6,11 +6,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from app.datasets.formats.arrow_messages import row_messages
 from app.errors import TooLarge, Unreadable
-from app.http.wire.arrow_messages import batches
 from core.encoding import transform_matrix
 
 ARROW = "application/vnd.apache.arrow.stream"
+
+
+def batches(body):
+    """Rows and whether they are compressed, of every message that has any, or a dictionary's texts."""
+    return [(message.rows, message.compressed) for message in row_messages(pa.BufferReader(body))]
 
 
 @pytest.mark.parametrize(
@@ -128,11 +133,16 @@ def test_a_batch_that_claims_a_billion_rows_is_refused_by_its_claim(numeric, rea
         read(numeric, claim, ARROW)
 
 
-@pytest.mark.parametrize("size", [0, 3, 50, 300, -20])
+@pytest.mark.parametrize("size", [0, 3, 50, 300, -20, -8, -1])
 def test_a_stream_that_is_cut_short_is_unreadable(numeric, read, arrow, size):
     body = arrow({"a": [1.0, 2.0], "b": [1.0, 2.0]})[:size]
     with pytest.raises(Unreadable, match="The Arrow body could not be read"):
         read(numeric, body, ARROW)
+
+
+def test_what_follows_the_end_of_a_stream_is_not_passed_over(numeric, read, arrow):
+    with pytest.raises(Unreadable, match="no end marker"):
+        read(numeric, arrow({"a": [1.0, 2.0], "b": [1.0, 2.0]}) + b"more", ARROW)
 
 
 def test_text_that_is_not_utf8_is_unreadable(table, read, arrow):
