@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from app.datasets.limits import Limits
 from app.datasets.store import DatasetStore
@@ -86,6 +87,13 @@ def _watch(settings: Settings) -> TrainerWatch:
 
 
 def _seed(seed: Path | None, models: Path) -> None:
-    """Give an empty repository the models that ship."""
-    if seed is not None and not (models.exists() and any(models.iterdir())):
-        shutil.copytree(seed, models, dirs_exist_ok=True)
+    """Give an empty repository the models that ship: all, or after a crash none."""
+    if seed is None or (models.exists() and any(models.iterdir())):
+        return
+    models.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".models-", dir=models.parent) as place:
+        copy = Path(shutil.copytree(seed, Path(place) / "models"))
+        try:
+            copy.rename(models)
+        except OSError:  # a folder of its own disk, as a volume is, or another process was first
+            shutil.copytree(copy, models, dirs_exist_ok=True)

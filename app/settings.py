@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KIB = 1024
@@ -141,3 +141,10 @@ class Settings(BaseSettings):
             for name in type(self).model_fields
             if name.startswith(("max_", "min_")) or name.endswith(("_seconds", "_hours", "_bytes"))
         }
+
+
+def mistakes(error: ValueError) -> list[str]:
+    """A sentence for each setting that was wrong; no values, which may be secrets."""
+    if not isinstance(error, ValidationError):
+        return [str(error)]
+    return [f"NEURONA_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]

@@ -190,3 +190,11 @@ def _flag(value: Mapping[str, Any], key: str, place: str) -> bool:
     if not isinstance(flag, bool):
         raise ValueError(f"{place}.{key} must be true or false, got {flag!r}")
     return flag
+
+
+def take(columns: RawColumns, rows: Array | slice) -> RawColumns:
+    """Some rows of raw columns: of these numbers, in the order given, or of a slice, as views."""
+    return {
+        name: Codes(column.codes[rows], column.vocabulary) if isinstance(column, Codes) else column[rows]
+        for name, column in columns.items()
+    }

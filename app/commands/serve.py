@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from app.bootstrap import build_keys
+from app.commands.configuration import configured
 from app.http.keys import is_loopback, make_key
 from app.settings import Settings
 from app.telemetry import log_config
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     SIGHUP replaces the processes of `--workers 2` or more, one after the other.
     """
     said = {name: value for name, value in vars(arguments).items() if name in Settings.model_fields}
-    settings = Settings(**{name: value for name, value in said.items() if value is not None})
+    settings = configured(**said)
     logging.config.dictConfig(log_config(settings))
     settings = with_room(settings)
     os.environ.update(settings.environment())

@@ -25,7 +25,8 @@ from app.repository.model import Class, Model, class_places, part
 from app.repository.names import check_name
 from app.serving import predictor
 from core.arrays import Array
-from core.encoding import Codes, Encoding, RawColumns
+from core.columns import take
+from core.encoding import Encoding, RawColumns
 
 _JSON = "application/json"
 _FIELDS = ("instances", "labels")
@@ -109,7 +110,9 @@ def judge(model: Model, rows: Array | RawColumns, labels: Sequence[Class]) -> Ve
     loss = 0.0
     for start in range(0, len(labels), _CHUNK):
         part = slice(start, start + _CHUNK)
-        logs = predictor.log_probabilities(model, _part(rows, part))
+        logs = predictor.log_probabilities(
+            model, rows[part] if isinstance(rows, np.ndarray) else take(rows, part)
+        )
         places = class_places(model.classes, labels[part])
         known = np.flatnonzero([place is not None for place in places])
         own = np.array([place for place in places if place is not None], dtype=np.intp)
@@ -222,12 +225,3 @@ def _content(instances: list[Any], labels: list[Class], encoding: Encoding) -> s
         for row in instances
     ]
     return orjson.dumps({"columns": schema, "instances": rows, "labels": labels}).decode()
-
-
-def _part(rows: Array | RawColumns, part: slice) -> Array | RawColumns:
-    if isinstance(rows, np.ndarray):
-        return rows[part]
-    return {
-        name: Codes(column.codes[part], column.vocabulary) if isinstance(column, Codes) else column[part]
-        for name, column in rows.items()
-    }

@@ -128,10 +128,6 @@ class ModelCache:
         """The models found by `sweep` of whose production no version could be loaded yet, with the reason."""
         return dict(self._missing)
 
-    def ready(self) -> bool:
-        """Whether every production alias found so far has a loaded model."""
-        return not self._missing
-
     def failures(self) -> dict[str, str]:
         """References whose present target could not be loaded, with the reason; an older one may serve."""
         return {ref: _sentence(failure.error) for ref, failure in list(self._failures.items())}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.serving.predictor import Rows
-from core.encoding import Codes
+from core.columns import take
 from core.profile import Counts, Profile
 
 ROWS_PER_SECOND = 20.0
@@ -45,7 +45,9 @@ class Sampler:
             most = int(min((now - self.due) * ROWS_PER_SECOND + 1, BURST))
             step = -(-count // most)
             taken = -(-count // step)
-            counts = self.profile.count(_every(rows, step))
+            every = slice(None, None, step)
+            some = rows[every] if isinstance(rows, np.ndarray) else take(rows, every)
+            counts = self.profile.count(some)
             if self._counts is not None:
                 counts += self._counts * exp(-taken / MEMORY)
             self._counts, self._last = counts, now
@@ -55,12 +57,3 @@ class Sampler:
         """What was counted so far; None if nothing was."""
         with self._lock:
             return None if self._counts is None else Seen(self._counts, self._last)
-
-
-def _every(rows: Rows, step: int) -> Rows:
-    if isinstance(rows, np.ndarray):
-        return rows[::step]
-    return {
-        name: Codes(raw.codes[::step], raw.vocabulary) if isinstance(raw, Codes) else raw[::step]
-        for name, raw in rows.items()
-    }

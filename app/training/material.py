@@ -13,6 +13,7 @@ from app.jobs.plan import VALIDATION_FRACTION, Label, Shape, name_of
 from core import encoding
 from core.arrays import Array
 from core.class_weights import class_weights
+from core.columns import take
 from core.committee import Held
 from core.dealing import SAMPLE, Deal, are_copies, fingerprints
 from core.encoding import Codes, Encoding, RawColumns
@@ -169,14 +170,6 @@ def weighted(
         held=Held(Examples(x, labels, weights), fold, deal.folds),
         class_weights=by_class,
     )
-
-
-def take(columns: RawColumns, rows: Array) -> RawColumns:
-    """Some rows of raw columns, in the order given."""
-    return {
-        name: Codes(column.codes[rows], column.vocabulary) if isinstance(column, Codes) else column[rows]
-        for name, column in columns.items()
-    }
 
 
 def class_rule(weight: str | Mapping[str, float] | None, classes: tuple[Label, ...]) -> Any:

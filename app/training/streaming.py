@@ -10,9 +10,10 @@ import numpy as np
 from app.datasets.streamed import StreamedDataset
 from app.jobs import plan
 from app.jobs.plan import HELD_BYTES, POOL_BYTES, Shape
-from app.training.material import Before, Material, dealt, take, weighted
+from app.training.material import Before, Material, dealt, weighted
 from core import encoding
 from core.arrays import Array
+from core.columns import take
 from core.dealing import fingerprints
 from core.encoding import Codes, Encoding, RawColumns
 

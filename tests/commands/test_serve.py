@@ -1,9 +1,12 @@
 """What `neurona serve` makes of its settings before it serves."""
 
 import resource
+from pathlib import Path
 
 import pytest
 
+from app import bootstrap
+from app.commands.configuration import configured
 from app.commands.serve import with_room
 from app.settings import Settings
 
@@ -39,3 +42,53 @@ def test_where_the_system_allows_fewer_connections_are_fewer(files, caplog):
     assert with_room(Settings(max_connections=4096)).max_connections == 682
     assert given == [(1024, 1024)]
     assert "max_connections is 682" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PORT", "many", "NEURONA_PORT: Input should be a valid integer"),
+        ("WORKERS", "0", "NEURONA_WORKERS: Input should be greater than or equal to 1"),
+        ("API_KEYS", "admin:short", "NEURONA_API_KEYS: a key is written role:key"),
+        ("API_KEYS_FILE", "/nowhere/keys", "NEURONA_API_KEYS: "),
+    ],
+)
+def test_a_wrong_setting_ends_the_command_with_a_sentence(monkeypatch, capsys, name, value, said):
+    monkeypatch.setenv(f"NEURONA_{name}", value)
+    with pytest.raises(SystemExit) as ended:
+        configured()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith(said)
+    assert "Traceback" not in told
+
+
+def test_models_that_ship_are_copied_whole_and_never_over_others(tmp_path):
+    seed, models = tmp_path / "seed", tmp_path / "data" / "models"
+    (seed / "iris" / "1").mkdir(parents=True)
+    (seed / "iris" / "1" / "model.json").write_text("{}")
+    bootstrap._seed(seed, models)
+    assert (models / "iris" / "1" / "model.json").read_text() == "{}"
+    assert [path.name for path in models.parent.iterdir()] == ["models"]
+    (models / "iris" / "1" / "model.json").write_text("mine")
+    bootstrap._seed(seed, models)
+    assert (models / "iris" / "1" / "model.json").read_text() == "mine"
+
+
+def test_a_crash_while_they_are_copied_leaves_an_empty_repository(tmp_path, monkeypatch):
+    seed, models = tmp_path / "seed", tmp_path / "models"
+    for name in ("a", "b"):
+        (seed / name).mkdir(parents=True)
+
+    def killed(source, target, **_):
+        Path(target, "a").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("app.bootstrap.shutil.copytree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            bootstrap._seed(seed, models)
+    assert not models.exists()
+    models.mkdir()
+    bootstrap._seed(seed, models)
+    assert sorted(path.name for path in models.iterdir()) == ["a", "b"]

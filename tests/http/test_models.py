@@ -1,5 +1,6 @@
 """Models are listed, moved by alias, rolled back, given away as weights, and deleted when nothing needs them."""
 
+import pytest
 import safetensors.numpy
 
 
@@ -141,3 +142,9 @@ def test_evaluation_refuses_labels_that_the_model_lacks(site, client, iris_csv):
     answer = client.post("/v1/models/iris/evaluate", content=other, headers={"content-type": "text/csv"})
     assert answer.status_code == 422
     assert "orchid" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("version", [True, "1", 1.5])
+def test_an_alias_points_at_a_whole_number(site, client, version):
+    site.train()
+    assert client.put("/v1/models/iris/aliases/canary", json={"version": version}).status_code == 422

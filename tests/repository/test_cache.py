@@ -242,16 +242,16 @@ def test_peeking_never_loads(cache):
 
 def test_before_the_first_sweep_nothing_is_ready_and_an_empty_repository_is_after_it(tmp_path):
     cache = ModelCache(Repository(tmp_path), 1)
-    assert not cache.ready()
+    assert cache.not_ready()
     cache.sweep()
-    assert cache.ready()
+    assert not cache.not_ready()
     assert cache.not_ready() == {}
 
 
 def test_ready_means_that_every_production_alias_found_has_a_loaded_model(cache, published, make_model):
     published.publish(make_model(1, name="digits"))
     cache.sweep()
-    assert cache.ready()
+    assert not cache.not_ready()
     assert list(cache.loaded()) == [("iris", 1)]
     published.set_alias("digits", "production", 1)
     published.weights("digits", 1).write_bytes(b"broken")
@@ -260,7 +260,7 @@ def test_ready_means_that_every_production_alias_found_has_a_loaded_model(cache,
     assert "'digits' cannot be loaded" in cache.not_ready()["digits"]
     published.delete_alias("digits", "production")
     cache.sweep()
-    assert cache.ready()
+    assert not cache.not_ready()
 
 
 def test_a_broken_new_production_leaves_a_served_model_ready(cache, published):
@@ -268,7 +268,7 @@ def test_a_broken_new_production_leaves_a_served_model_ready(cache, published):
     break_weights(published, 2)
     published.set_alias("iris", "production", 2)
     cache.sweep()
-    assert cache.ready()
+    assert not cache.not_ready()
     assert cache.get("iris").version == 1
     assert list(cache.failures()) == ["iris"]
 
@@ -283,7 +283,7 @@ def test_the_sweep_follows_aliases_without_any_request_and_does_not_reload_what_
     for _ in range(3):
         cache.sweep()
     assert loads == [("digits", 1), ("iris", 1)]
-    assert cache.ready()
+    assert not cache.not_ready()
     published.set_alias("iris", "production", 2)
     cache.sweep()
     assert loads[2:] == [("iris", 2)]

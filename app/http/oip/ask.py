@@ -75,6 +75,8 @@ def _wishes(outputs: list[Fields], binary: bool) -> tuple[Wish, ...]:
         if name in wishes:
             raise wrong(f"{place}: output {shown(name)} is asked for twice")
         parameters = fields(found.get("parameters"), f"{place}.parameters")
+        if parameters.get("shared_memory_region") is not None:
+            raise wrong(f"{place}: there is no shared memory here; outputs come in the answer")
         own = flag(parameters, "binary_data", place)
         count = whole(parameters, "classification", place)
         wishes[name] = Wish(name=name, binary=binary if own is None else own, classification=count or None)

@@ -63,7 +63,7 @@ class Target(BaseModel):
     """Where an alias shall point."""
 
     model_config = ConfigDict(extra="forbid")
-    version: int = Field(ge=1, lt=10**18, examples=[7])
+    version: int = Field(ge=1, lt=10**18, strict=True, examples=[7])
 
 
 async def target(request: Request, rooms: Rooms) -> Target:

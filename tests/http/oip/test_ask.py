@@ -72,6 +72,13 @@ def test_what_is_not_json_is_refused_as_such(refused, text):
             {"inputs": [GOOD], "outputs": [{"name": "probabilities", "parameters": {"classification": -1}}]},
             "outputs[0]: expected 'classification' to be a whole number from 0, got the number -1",
         ),
+        (
+            {
+                "inputs": [GOOD],
+                "outputs": [{"name": "label", "parameters": {"shared_memory_region": "r"}}],
+            },
+            "outputs[0]: there is no shared memory here; outputs come in the answer",
+        ),
         ({"inputs": [GOOD, GOOD]}, "input 'features' is there 2 times"),
         (
             {"inputs": [GOOD, {**GOOD, "name": "other"}]},
