@@ -5,16 +5,26 @@ Uvicorn bounds how long a connection rests between two requests, and nothing els
 while all goes well: a look at each connection every second, and a comparison for each piece that comes.
 """
 
+import logging
+import secrets
 from functools import lru_cache
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from app.http.errors import problem
 from app.settings import Settings
 
 _LOOK_SECONDS = 1.0
 _BEYOND = 8  # one connection in so many beyond max_connections is answered, with 429; the others are cut off
 _CLOSE = (b"connection", b"close")
+_DETAILS = {
+    400: "What came is no HTTP/1.1 request.",
+    408: "The head of the request took more than {0.head_seconds:g} s to come (head_seconds).",
+    431: "The head of the request is larger than {0.max_head_bytes} bytes (max_head_bytes).",
+}
+
+log = logging.getLogger("neurona.access")
 
 
 class Rest:
@@ -144,9 +154,25 @@ class Connection(HttpToolsProtocol):
         else:
             self.app = getattr(self.app, "crowded", self.app)
 
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - what the parser says helps nobody
+        """Answer what is no request of HTTP."""
+        self._end(400)
+
     def _end(self, status: int | None) -> None:
+        """Close, with an answer in the contract's form to what never became a request."""
         if status is not None:
-            self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+            request_id = secrets.token_hex(8)
+            body = problem(status, _DETAILS[status].format(self.limits), request_id)
+            headers = {
+                "content-type": "application/problem+json",
+                "content-length": len(body),
+                "x-content-type-options": "nosniff",
+                "x-request-id": request_id,
+                "connection": "close",
+            }
+            head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            self.transport.write(STATUS_LINE[status] + head.encode() + b"\r\n" + body)
+            log.info("(no request) %d", status, extra={"request_id": request_id, "status": status})
         self.transport.close()
 
     def _leave(self) -> None:

@@ -87,8 +87,22 @@ async def _on_http(request: Request, error: Exception) -> Response:
         allowed = _methods(request)
         detail = f"{request.method} is not a method of {request.url.path}; it takes {allowed}."
         error.headers = {**(error.headers or {}), "Allow": allowed}
-    code = phrase.lower().replace(" ", "_").replace("-", "_")
+    code = _code(error.status_code)
     return _answer(request, error.status_code, detail, code=code, headers=error.headers or {})
+
+
+def _code(status: int) -> str:
+    return HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
+
+
+def problem(status: int, detail: str, request_id: str) -> bytes:
+    """The body that tells of what never became a request."""
+    return orjson.dumps({**_problem(status, detail, _code(status)), "request_id": request_id})
+
+
+def _problem(status: int, detail: str, code: str) -> dict[str, Any]:
+    title = HTTPStatus(status).phrase
+    return {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
 
 
 def _methods(request: Request) -> str:
@@ -148,13 +162,7 @@ def _answer(
         status, body = protocol_status(status), {"error": detail}
         media_type = "application/json"
     else:
-        body = {
-            "type": "about:blank",
-            "title": HTTPStatus(status).phrase,
-            "status": status,
-            "detail": detail,
-            "code": code,
-        }
+        body = _problem(status, detail, code)
         if found:
             body["errors"] = [asdict(problem) for problem in found]
         body["request_id"] = request_id

@@ -270,3 +270,23 @@ def test_a_server_that_stops_answers_what_was_sent_before_its_sender_could_know(
         assert silent.recv(1) == b""
         server.thread.join(5)
         assert not server.thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "said"),
+    [
+        (b"nonsense\r\n\r\n", 400, "no HTTP/1.1 request"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 76_000, 431, "max_head_bytes"),
+    ],
+)
+def test_what_never_becomes_a_request_is_answered_in_the_contracts_form(client, sent, status, said):
+    with socket.create_connection((client.base_url.host, client.base_url.port), timeout=5) as connection:
+        for start in range(0, len(sent), 10_000):
+            connection.sendall(sent[start : start + 10_000])
+            time.sleep(0.01)
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    head, body = answer.split(b"\r\n\r\n")
+    told = json.loads(body)
+    assert (told["status"], said in told["detail"]) == (status, True)
+    assert f"x-request-id: {told['request_id']}".encode() in head
+    assert b"content-type: application/problem+json" in head
