@@ -30,5 +30,5 @@ USER 10001:10001
 VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["python", "-c", "import http.client as h, os, sys; c = h.HTTPConnection('127.0.0.1', int(os.environ.get('NEURONA_PORT', '8000')), timeout=4); c.request('GET', '/v2/health/ready'); sys.exit(c.getresponse().status != 200)"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["python", "-c", "import http.client as h, os, ssl, sys; at = '127.0.0.1', int(os.environ.get('NEURONA_PORT', '8000')); c = h.HTTPSConnection(*at, timeout=4, context=ssl._create_unverified_context()) if 'NEURONA_SSL_CERTFILE' in os.environ else h.HTTPConnection(*at, timeout=4); c.request('GET', '/v2/health/ready'); sys.exit(c.getresponse().status != 200)"]
 CMD ["neurona", "serve"]

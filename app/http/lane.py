@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from app.errors import NeuronaError
+from app.errors import ModelBroken, NeuronaError
 from app.http.bodies import Patience, check_length, receive_body
 from app.http.errors import protocol_status, status_of
 from app.http.native import Desk, predict
@@ -30,6 +30,7 @@ Headers: TypeAlias = Mapping[bytes, bytes]
 
 _MODELS, _PREDICT = "/v1/models/", "/predict"
 _TENSORS, _INFER = "/v2/models/", "/infer"
+_UNAVAILABLE = 503  # what only a model that there is can be
 _FAILED, _BROKEN = 400, 500  # a status from here on is no prediction, and that of a fault of our own
 _SMALL_BODY = 64 * 1024  # waits for its rest without a place: uvicorn has it in memory anyway
 _LARGE_BODY = 32 * 1024 * 1024  # a larger one is computed in a thread: the others need not wait for it
@@ -97,10 +98,11 @@ class Lane:
             reply = await self._in_turn(call, headers, receive)
         except Exception as error:
             status = status_of(error) if isinstance(error, NeuronaError) else _BROKEN
-            self._fail(call, status if call.native else protocol_status(status))
+            known = isinstance(error, ModelBroken)
+            self._fail(call, status if call.native else protocol_status(status), known=known)
             raise
         if reply.status >= _FAILED:
-            self._fail(call, reply.status)
+            self._fail(call, reply.status, known=reply.status == _UNAVAILABLE)
         return reply
 
     async def _in_turn(self, call: Call, headers: Headers, receive: Receive) -> Reply:
@@ -127,11 +129,11 @@ class Lane:
             patience=self._patience,
         )
 
-    def _fail(self, call: Call, status: int) -> None:
-        """Count a failure under the name that was called, if it is of a served model, or one word for all else."""
-        name, known = call.model.partition("@")[0], False
+    def _fail(self, call: Call, status: int, *, known: bool = False) -> None:
+        """Count a failure under the name that was called, if it is of a model, or one word for all else."""
+        name = call.model.partition("@")[0]
         with suppress(NeuronaError):
-            known = self._desk.predictor.model_at_hand(name) is not None
+            known = known or self._desk.predictor.model_at_hand(name) is not None
         self._desk.meters.fail("native" if call.native else "oip", name if known else "(other)", status)
 
     async def respond(self, request: Request) -> Response:

@@ -10,7 +10,8 @@ from app.jobs.tables import epochs, jobs
 
 
 def read_job(connection: Connection, job_id: str) -> Job:
-    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).first()
+    known = "\0" not in job_id  # which PostgreSQL takes for no text
+    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).first() if known else None
     if row is None:
         raise JobNotFound(id=job_id)
     return to_job(row)
@@ -20,6 +21,8 @@ def to_job(row: Row[Any]) -> Job:
     values = {name: value for name, value in row._mapping.items() if name in Job.model_fields}
     if row.verifies is not None:
         values["version"] = row.verifies
+    if row.state in ("failed", "cancelled"):
+        values["progress"] = {**row.progress, "eta_seconds": None}
     return Job.model_validate(values)
 
 

@@ -1,6 +1,7 @@
 """What Prometheus reads is what happened, in all processes together."""
 
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -138,3 +139,16 @@ def test_what_a_dead_process_did_is_kept_and_what_it_was_doing_is_not(tmp_path):
     assert [sample.value for sample in told["neurona_predictions_in_flight"]] == [4]
     pids = {sample.labels["pid"] for sample in told["process_open_fds"]}
     assert pids == {str(os.getpid()), str(os.getppid())}
+
+
+def test_failures_of_a_model_that_cannot_be_loaded_have_its_name(site, client):
+    site.train()
+    copied = shutil.copytree(site.settings.models / "iris", site.settings.models / "broken")
+    (copied / "1" / "model.safetensors").write_bytes(b"broken")
+    assert client.post("/v1/models/broken/predict", json={"instances": [[1, 2, 3, 4]]}).status_code == 503
+    tensor = {"name": "features", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]}
+    assert client.post("/v2/models/broken/infer", json={"inputs": [tensor]}).status_code == 503
+    found = samples(client.get("/metrics").text)
+    for protocol in ("native", "oip"):
+        labels = (("model", "broken"), ("protocol", protocol), ("status", "503"))
+        assert found["neurona_prediction_failures_total", labels] >= 1

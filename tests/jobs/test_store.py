@@ -14,6 +14,7 @@ from app.errors import (
     KeyReused,
     VersionInUse,
 )
+from app.jobs.records import Progress
 
 
 def test_a_submitted_job_is_queued_with_the_next_version_number(store, new_job):
@@ -210,3 +211,17 @@ def test_what_no_row_can_hold_finds_nothing_or_all(store, new_job):
     store.submit(new_job())
     assert store.page(model="iris\0") == ([], None)
     assert len(store.page(cursor="9" * 18)[0]) == 1
+
+
+def test_a_job_whose_id_no_job_can_have_is_not_there(store):
+    with pytest.raises(JobNotFound):
+        store.get("job_\0")
+
+
+def test_a_job_that_ended_early_has_no_time_to_go(store, queue, new_job):
+    store.submit(new_job())
+    job, attempt = queue.claim()
+    queue.record(job.id, attempt, progress=Progress(epoch=3, max_epochs=9, fraction=0.3, eta_seconds=40.0))
+    assert store.get(job.id).progress.eta_seconds == 40.0
+    ended = store.cancel(job.id).progress
+    assert (ended.epoch, ended.fraction, ended.eta_seconds) == (3, 0.3, None)
