@@ -8,6 +8,7 @@ from app.http.wire.accept import ranges
 from app.http.wire.problems import printable
 
 _WINDOW: Mapping[str, int] = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+_MEMBER = b"\x1f\x8b"  # what another part of a gzip file begins with: files joined are a file (RFC 1952, section 2.2)
 _NAMES = {"": "identity", "x-gzip": "gzip"}
 _LEVEL = 1  # an answer is mostly numbers: a higher level costs much and saves little
 _SMALL = 1024  # an answer below this is not worth the work
@@ -26,17 +27,22 @@ def inflate(body: bytes, encoding: str, *, limit: int, setting: str) -> bytes:
         raise UnsupportedType(
             got=f"Content-Encoding: {printable(encoding)}", expected="gzip, deflate, identity"
         )
-    stream = zlib.decompressobj(_WINDOW[named])
-    try:
-        plain = stream.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise Unreadable(what=f"The {named} body", reason=str(error)) from error
-    if len(plain) > limit:
-        raise TooLarge(what="The body", limit=limit, unit="bytes", setting=setting)
-    if not stream.eof or stream.unused_data:
+    plain, rest = bytearray(), body
+    while True:
+        stream = zlib.decompressobj(_WINDOW[named])
+        try:
+            plain += stream.decompress(rest, limit + 1 - len(plain))
+        except zlib.error as error:
+            raise Unreadable(what=f"The {named} body", reason=str(error)) from error
+        if len(plain) > limit:
+            raise TooLarge(what="The body", limit=limit, unit="bytes", setting=setting)
+        rest = stream.unused_data
+        if not (stream.eof and named == "gzip" and rest.startswith(_MEMBER)):
+            break
+    if not stream.eof or rest:
         reason = "more follows its end" if stream.eof else "it ends early"
         raise Unreadable(what=f"The {named} body", reason=reason)
-    return plain
+    return bytes(plain)
 
 
 def wanted(accept_encoding: str, size: int) -> str | None:

@@ -80,3 +80,14 @@ def test_an_answer_is_packed_as_its_reader_likes_best(header, chosen):
 
 def test_a_small_answer_is_not_packed():
     assert wanted("gzip", 100) is None
+
+
+def test_gzip_files_that_were_joined_are_one_body():
+    joined = gzip.compress(b"first, ") + gzip.compress(b"second")
+    assert inflate(joined, "gzip", limit=100, setting="x") == b"first, second"
+    with pytest.raises(TooLarge):
+        inflate(gzip.compress(b"a" * 60) + gzip.compress(b"a" * 60), "gzip", limit=100, setting="x")
+    with pytest.raises(Unreadable):
+        inflate(joined[:-3], "gzip", limit=100, setting="x")
+    with pytest.raises(Unreadable, match="more follows its end"):
+        inflate(joined + b"more", "gzip", limit=100, setting="x")
