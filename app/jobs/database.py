@@ -44,9 +44,13 @@ def connect(url: str) -> Engine:
     def _prepare(connection, record) -> None:  # type: ignore[no-untyped-def]
         record.info["file"] = _identity(path)
         connection.isolation_level = None  # SQLAlchemy's begin event below decides where a transaction starts
-        _patiently(connection, "PRAGMA journal_mode=WAL")
-        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            _patiently(connection, "PRAGMA journal_mode=WAL")
+            for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            connection.close()  # which the pool does not know yet
+            raise
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
