@@ -84,7 +84,7 @@ class InlineSource:
 
 def _by_place(row: list[Any], wanted: Wanted) -> list[str] | None:
     """The names of the columns of lists without any, unless they are single vectors, written bare."""
-    bare = len(wanted.columns) == 1 and not (len(row) == 1 and isinstance(row[0], list | NoneType | str))
+    bare = wanted.vector and not (len(row) == 1 and isinstance(row[0], list | NoneType))
     return None if bare else list(wanted.columns)
 
 

@@ -50,10 +50,12 @@ class Wanted:
 
     Then lists are in that order, any number of rows and classes will do, and what a column is the model knows:
     `categorical` of the options names its columns of text, whether or not a body has them.
-    text_labels: whether its classes are strings.
+    vector: whether it has a single one, of vectors, which rows may write bare. text_labels: whether its classes are
+    strings.
     """
 
     columns: tuple[str, ...]
+    vector: bool
     text_labels: bool
 
 

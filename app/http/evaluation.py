@@ -11,9 +11,7 @@ from app.http.wire.schema import is_vector, names
 from app.repository.model import Model, class_places
 from app.serving import predictor
 from core.encoding import CategoricalColumn, Codes, Encoding, RawColumns
-from core.losses import log_softmax
 from core.metrics import evaluate as judge
-from core.network import logits
 
 
 def evaluate(model: Model, datasets: DatasetStore, body: Body, *, label: str | None) -> dict[str, Any]:
@@ -28,11 +26,15 @@ def evaluate(model: Model, datasets: DatasetStore, body: Body, *, label: str | N
         encoding=body.encoding,
         label=label,
         categorical=[column.name for column in schema if isinstance(column, CategoricalColumn)],
-        wanted=Wanted(columns=names(model.encoding), text_labels=isinstance(model.classes[0], str)),
+        wanted=Wanted(
+            columns=names(model.encoding),
+            vector=is_vector(model.encoding),
+            text_labels=isinstance(model.classes[0], str),
+        ),
     ) as opened:
         places = _places(model, opened)
-        z = logits(model.parameters, predictor.encode(model, _rows(opened.columns(), model.encoding)))
-        metrics = judge(log_softmax(z / model.temperature), places[opened.labels])
+        logs = predictor.log_probabilities(model, _rows(opened.columns(), model.encoding))
+        metrics = judge(logs, places[opened.labels])
     return {
         "model": model.name,
         "version": model.version,

@@ -129,3 +129,14 @@ def test_a_column_that_is_not_there_is_named(site, client, mixed):
     answer = client.post("/v1/models/mixed/evaluate", json={"instances": less, "labels": labels})
     assert answer.status_code == 422
     assert "colour" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("cell", [lambda i: i / 10, str], ids=["a number", "a text"])
+def test_lists_of_a_single_cell_are_its_column(site, client, cell):
+    rows = [[cell(i % 5)] for i in range(40)]
+    labels = [int(i % 5 > 2) for i in range(40)]
+    data = {"instances": rows, "labels": labels, "feature_names": ["size"]}
+    assert site.train_on("single", data)["state"] == "succeeded"
+    answer = client.post("/v1/models/single/evaluate", json={"instances": rows, "labels": labels})
+    assert answer.status_code == 200, answer.text
+    check(client, "single", rows, labels, answer.json()["metrics"])
