@@ -91,9 +91,8 @@ def _seed(seed: Path | None, models: Path) -> None:
     if seed is None or (models.exists() and any(models.iterdir())):
         return
     models.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".models-", dir=models.parent) as place:
-        copy = Path(shutil.copytree(seed, Path(place) / "models"))
-        try:
-            copy.rename(models)
-        except OSError:  # a folder of its own disk, as a volume is, or another process was first
-            shutil.copytree(copy, models, dirs_exist_ok=True)
+    try:
+        with TemporaryDirectory(prefix=".models-", dir=models.parent) as place:
+            shutil.copytree(seed, Path(place) / "models").rename(models)
+    except OSError:  # a folder of its own disk, as a volume is, or another process was first
+        shutil.copytree(seed, models, dirs_exist_ok=True)
