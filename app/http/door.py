@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from itertools import count
 from time import perf_counter
 from typing import TypeAlias
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import Busy, Invalid, NeuronaError, Problem
+from app.errors import Busy, NeuronaError
 from app.http.errors import respond, unexpected
 from app.http.hardening import NOSNIFF, RawHeaders, hardened
 from app.http.keys import Keys, Role, role_needed
@@ -20,7 +19,6 @@ from app.http.lane import Lane
 from app.http.meters import Meters
 from app.http.oip.reply import Reply
 from app.http.protocol import Answered
-from app.http.wire.json_rows import FIELDS
 
 log = logging.getLogger("neurona.access")
 
@@ -66,9 +64,7 @@ class Door:
             return
         try:
             self._keys.check(Role.PREDICT, headers, _address(scope.get("server")))
-            if call.native and scope["query_string"]:
-                _check_query(scope["query_string"])
-            reply = await self._lane.answer(call, headers, receive)
+            reply = await self._lane.answer(call, headers, receive, scope["query_string"])
         except Exception as error:
             await self._refuse(scope, receive, send, error=error, began=began, route=call.route)
             return
@@ -139,11 +135,8 @@ class Door:
         except NeuronaError as error:
             await self._refuse(scope, receive, send, error=error, began=began, route="(refused)")
             return
-        inner = scope
-        if scope["method"] == "HEAD" and not scope["path"].endswith(
-            _ENDLESS
-        ):  # the server leaves the body out
-            inner = {**scope, "method": "GET"}
+        bodiless = scope["method"] == "HEAD" and not scope["path"].endswith(_ENDLESS)
+        inner = {**scope, "method": "GET"} if bodiless else scope  # the server leaves the body out
         try:
             await self._app(inner, receive, send_with_id)
         except Exception as error:
@@ -180,14 +173,6 @@ class Door:
         self._meters.request(scope["method"], route, status, seconds)
         if log.isEnabledFor(logging.INFO):
             _tell(scope["method"], scope["path"], scope["request_id"], status=status, seconds=seconds)
-
-
-def _check_query(query: bytes) -> None:
-    """Raises: Invalid, for a field of a prediction that stands in its URL, where nobody would read it."""
-    for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
-        if name in FIELDS:
-            message = f"{name} belongs into the JSON body, beside instances"
-            raise Invalid(Problem(message=message, location=f"query.{name}"))
 
 
 def _tell_broken(scope: Scope, error: Exception) -> None:

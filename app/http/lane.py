@@ -10,19 +10,21 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
+from urllib.parse import parse_qsl
 
 import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from app.errors import ModelBroken, NeuronaError
+from app.errors import Invalid, ModelBroken, NeuronaError, Problem
 from app.http.bodies import Patience, check_length, receive_body
 from app.http.errors import protocol_status, status_of
 from app.http.native import Desk, predict
 from app.http.oip.inference import Inference
 from app.http.oip.reply import Reply
 from app.http.turns import Turns
+from app.http.wire.json_rows import FIELDS
 from app.repository.model import Model
 from app.settings import Settings
 
@@ -88,13 +90,15 @@ class Lane:
             self._fail(call, reply.status)
         return reply
 
-    async def answer(self, call: Call, headers: Headers, receive: Receive) -> Reply:
+    async def answer(self, call: Call, headers: Headers, receive: Receive, query: bytes = b"") -> Reply:
         """The answer to a call; one that fails is counted.
 
         Raises: Busy, if too many wait already or its turn does not come, which small ones need none of; else as
         `receive_body` and, in the native protocol, `predict`.
         """
         try:
+            if call.native and query:
+                _check_query(query)
             reply = await self._in_turn(call, headers, receive)
         except Exception as error:
             status = status_of(error) if isinstance(error, NeuronaError) else _BROKEN
@@ -140,7 +144,9 @@ class Lane:
         """The same, for the routes that describe these paths on the OpenAPI page."""
         call = self.takes(request.url.path)
         assert call is not None, "the routes and the lane have the same paths"
-        reply = await self.answer(call, dict(request.scope["headers"]), request.receive)
+        reply = await self.answer(
+            call, dict(request.scope["headers"]), request.receive, request.scope["query_string"]
+        )
         return Response(reply.body, reply.status, dict(reply.headers))
 
     def _predict(self, model: Model, headers: Headers, body: bytes, *, long: bool) -> Reply | None:
@@ -175,3 +181,11 @@ class Lane:
 def _small(headers: Headers) -> bool:
     length = headers.get(b"content-length", b"")
     return length.isdigit() and int(length) <= _SMALL_BODY
+
+
+def _check_query(query: bytes) -> None:
+    """Raises: Invalid, for a field of a prediction that stands in its URL, where nobody would read it."""
+    for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        if name in FIELDS:
+            message = f"{name} belongs into the JSON body, beside instances"
+            raise Invalid(Problem(message=message, location=f"query.{name}"))
