@@ -16,12 +16,10 @@ from core.columns import Codes, RawColumn, RawColumns
 from core.splitting import ranked_split
 
 CHUNK = 1 << 20  # numbers looked at at a time
-LIKELY = (
-    0.5  # of all rows that differ, or of all that columns can say: where fewer do, equal rows need looking at
-)
-AGREED = (
-    0.99  # rows with the label that most of their equals have: what copies all have, and chance does not give
-)
+# The part of all rows that differ, or of all that columns can say, below which equal rows need looking at.
+LIKELY = 0.5
+# The part of all rows that have the label of most of their equals: copies all do, and by chance so many do not.
+AGREED = 0.99
 SAMPLE = 1 << 17  # rows by which is counted what columns can say
 _MISSING = 0x9E3779B97F4A7C15
 
@@ -51,6 +49,8 @@ class Deal:
 
     def renamed(self, before: Mapping[str, str]) -> "Deal":
         """The same rule where columns, by their new names, were called otherwise before."""
+        if not before:
+            return self
         now = {was: name for name, was in before.items()}
         return replace(
             self,
@@ -110,8 +110,30 @@ class Deal:
 
 def new_deal(columns: RawColumns, labels: npt.ArrayLike, *, folds: int, fraction: float, seed: int) -> Deal:
     """The rule for rows like these, with these labels. Equal rows stay together where they are copies."""
-    together = are_copies(fingerprints(columns), np.asarray(labels), lambda: columns)
-    return Deal(folds=folds, fraction=fraction, seed=seed, columns=tuple(columns), together=together)
+    return deal_of(
+        fingerprints(columns),
+        np.asarray(labels),
+        tuple(columns),
+        sample=lambda: columns,
+        folds=folds,
+        fraction=fraction,
+        seed=seed,
+    )
+
+
+def deal_of(
+    prints: Array,
+    labels: Array,
+    columns: tuple[str, ...],
+    *,
+    sample: Callable[[], RawColumns],
+    folds: int,
+    fraction: float,
+    seed: int,
+) -> Deal:
+    """As `new_deal`, given the fingerprints of these columns; sample: as for `are_copies`."""
+    together = are_copies(prints, labels, sample)
+    return Deal(folds=folds, fraction=fraction, seed=seed, columns=columns, together=together)
 
 
 def are_copies(prints: Array, labels: Array, sample: Callable[[], RawColumns]) -> bool:
@@ -122,10 +144,12 @@ def are_copies(prints: Array, labels: Array, sample: Callable[[], RawColumns]) -
     their values that does not occur, or if equal rows have different labels, which copies have not.
     sample: gives up to SAMPLE of the rows; asked for only then.
     """
-    distinct, places = np.unique(prints, return_inverse=True)
+    distinct = np.unique(prints)
     if len(distinct) >= LIKELY * len(prints):
         return True
-    return len(distinct) < LIKELY * _sayable(sample()) and _agreed(places, labels) >= AGREED * len(prints)
+    if len(distinct) >= LIKELY * _sayable(sample()):
+        return False
+    return _agreed(np.searchsorted(distinct, prints), labels) >= AGREED * len(prints)
 
 
 def _sayable(columns: RawColumns) -> float:

@@ -75,8 +75,8 @@ class Extension:
 
     def _columns(self, piece: Labelled, fields: Iterable[Field]) -> Iterator[tuple[Field, Cells]]:
         """The piece's cells by the dataset's columns, in their order. Raises Invalid."""
-        by_name = dict(zip(piece.columns, zip(*piece.instances, strict=True), strict=True))
         self._check_columns(piece)
+        by_name = dict(zip(piece.columns, zip(*piece.instances, strict=True), strict=True))
         for field in fields:
             cells = by_name.get(field.name, (None,) * len(piece.instances))
             yield field, self._cells(piece, field, cells)

@@ -70,12 +70,9 @@ class DatasetStore:
         Raises: Unreadable, Invalid, TooLarge, UnsupportedType, StorageFailed, and whatever `source` raises;
         then nothing of it is kept.
         """
-        kind = known(media_type)
         options = Options(label=label, categorical=frozenset(categorical), limits=self._limits)
-        with self._workplace() as place:
-            body = spool(source, place / "body", media_type=kind, encoding=encoding, limits=self._limits)
-            with reported(_STORE):
-                return self._keep(open_body(kind, body, options), place, name)
+        with self._arrived(source, media_type, encoding, options) as (opened, place), reported(_STORE):
+            return self._keep(opened, place, name)
 
     @contextmanager
     def passing(
@@ -92,14 +89,12 @@ class DatasetStore:
 
         As `ingest`, whose datasets it neither adds to nor takes from.
         """
-        kind = known(media_type)
         options = Options(label=label, categorical=frozenset(categorical), limits=self._limits, wanted=wanted)
-        with self._workplace() as place:
-            body = spool(source, place / "body", media_type=kind, encoding=encoding, limits=self._limits)
+        with self._arrived(source, media_type, encoding, options) as (opened, place):
             with reported(_STORE):
-                staged, made = self._made(open_body(kind, body, options), place, None, wanted)
-                opened = OpenDataset(staged / _ROWS, made)
-            yield opened
+                staged, made = self._made(opened, place, None, wanted)
+                rows = OpenDataset(staged / _ROWS, made)
+            yield rows
 
     def ingest_value(
         self,
@@ -137,6 +132,18 @@ class DatasetStore:
                 folder.make_folder(self._root)
                 place = stack.enter_context(staging.workplace(self._root))
             yield place
+
+    @contextmanager
+    def _arrived(
+        self, source: Iterable[bytes] | Path, media_type: str, encoding: str | None, options: Options
+    ) -> Iterator[tuple[Source, Path]]:
+        """A body on the disk, to be read there, and the place that it is in."""
+        kind = known(media_type)
+        with self._workplace() as place:
+            body = spool(source, place / "body", media_type=kind, encoding=encoding, limits=self._limits)
+            with reported(_STORE):
+                opened = open_body(kind, body, options)
+            yield opened, place
 
     def _keep(self, source: Source, place: Path, name: str | None) -> tuple[Dataset, bool]:
         return self._publish(*self._made(source, place, name))

@@ -13,6 +13,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.http.errors import problem
+from app.http.hardening import hardened
 from app.settings import Settings
 
 _LOOK_SECONDS = 1.0
@@ -163,15 +164,13 @@ class Connection(HttpToolsProtocol):
         if status is not None:
             request_id = secrets.token_hex(8)
             body = problem(status, _DETAILS[status].format(self.limits), request_id)
-            headers = {
-                "content-type": "application/problem+json",
-                "content-length": len(body),
-                "x-content-type-options": "nosniff",
-                "x-request-id": request_id,
-                "connection": "close",
-            }
-            head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-            self.transport.write(STATUS_LINE[status] + head.encode() + b"\r\n" + body)
+            told = [
+                (b"content-type", b"application/problem+json"),
+                (b"content-length", b"%d" % len(body)),
+                _CLOSE,
+            ]
+            head = b"".join(b"%s: %s\r\n" % pair for pair in hardened(told, request_id.encode()))
+            self.transport.write(STATUS_LINE[status] + head + b"\r\n" + body)
             log.info("(no request) %d", status, extra={"request_id": request_id, "status": status})
         self.transport.close()
 

@@ -25,7 +25,6 @@ from app.repository.model import Class, Model, class_places, part
 from app.repository.names import check_name
 from app.serving import predictor
 from core.arrays import Array
-from core.columns import take
 from core.encoding import Encoding, RawColumns
 
 _JSON = "application/json"
@@ -110,9 +109,7 @@ def judge(model: Model, rows: Array | RawColumns, labels: Sequence[Class]) -> Ve
     loss = 0.0
     for start in range(0, len(labels), _CHUNK):
         part = slice(start, start + _CHUNK)
-        logs = predictor.log_probabilities(
-            model, rows[part] if isinstance(rows, np.ndarray) else take(rows, part)
-        )
+        logs = predictor.log_probabilities(model, predictor.some(rows, part))
         places = class_places(model.classes, labels[part])
         known = np.flatnonzero([place is not None for place in places])
         own = np.array([place for place in places if place is not None], dtype=np.intp)

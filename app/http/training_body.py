@@ -1,6 +1,6 @@
 """What a request to train says: read from its body and its URL, with data that came along stored as a dataset."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import anyio.to_thread
@@ -17,7 +17,7 @@ from app.http.services import Services
 from app.jobs import Algorithm, Hyperparameters, Promote
 from app.jobs.records import Record, Webhook
 
-_UPLOAD_FIELDS = {"label", "name", "categorical", "dry_run"}
+_OF_DATA = ("label", "name", "categorical")
 _MAX_METADATA = 16 * 1024
 
 
@@ -59,11 +59,11 @@ class TrainBody(Record):
 
 
 async def read(
-    request: Request, services: Services, names: Sequence[str] | None = None
+    request: Request, services: Services, names: Callable[[], Sequence[str] | None] = lambda: None
 ) -> tuple[TrainBody, str | None]:
     """The fields and the dataset's id; data that came with the request is stored as a dataset.
 
-    names: of the columns of JSON rows that are lists of so many cells and come without names.
+    names: gives those of the columns of JSON rows that are lists of so many cells and come without any.
     """
     fields = _query_fields(request)
     media_type, _ = uploads.content_type(request)
@@ -76,59 +76,51 @@ async def read(
         raise Unreadable(what="The body", reason="it has no Content-Type")
     if "instances" in value:
         _check_alone(fields)
-        if _named(value, names):
-            raw = orjson.dumps(value)
-        dataset = await _store_json(raw, request, services)
+        dataset = await _store_json(value, request, services, names)
         return _body(fields), dataset.id
     said = _body(_merged(fields, value))
     if said.data is None:
-        for name in ("label", "categorical", "name"):
+        for name in _OF_DATA:
             if name in request.query_params:
                 message = f"{name} is said of data that comes along; a stored dataset has been read already"
                 raise Invalid(Problem(message=message, location=f"query.{name}"))
         return said, said.dataset
-    _named(value["data"], names)
-    dataset = await _store_json(orjson.dumps(value["data"]), request, services)
+    dataset = await _store_json(value["data"], request, services, names)
     return said, dataset.id
 
 
 async def _store(request: Request, services: Services) -> Dataset:
-    query = request.query_params
-    dataset, _ = await uploads.ingest(
-        request,
-        services.datasets,
-        label=query.get("label"),
-        name=query.get("name"),
-        categorical=names_in(query.get("categorical")),
-        patience=Patience.of(services.settings),
-    )
+    patience = Patience.of(services.settings)
+    dataset, _ = await uploads.ingest(request, services.datasets, **_of_data(request), patience=patience)
     return dataset
 
 
-async def _store_json(raw: bytes, request: Request, services: Services) -> Dataset:
-    query = request.query_params
+async def _store_json(
+    data: dict[str, Any],
+    request: Request,
+    services: Services,
+    names: Callable[[], Sequence[str] | None],
+) -> Dataset:
     dataset, _ = await anyio.to_thread.run_sync(
-        lambda: services.datasets.ingest(
-            [raw],
-            media_type="application/json",
-            label=query.get("label"),
-            name=query.get("name"),
-            categorical=names_in(query.get("categorical")),
-        )
+        lambda: services.datasets.ingest_value(_named(data, names), **_of_data(request))
     )
     return dataset
 
 
-def _named(data: dict[str, Any], names: Sequence[str] | None) -> bool:
-    """Give lists the names that they come without, if they are so many; whether it did."""
+def _of_data(request: Request) -> dict[str, Any]:
+    """What the URL says of the data that comes along."""
+    label, name, categorical = map(request.query_params.get, _OF_DATA)
+    return {"label": label, "name": name, "categorical": names_in(categorical)}
+
+
+def _named(data: dict[str, Any], names: Callable[[], Sequence[str] | None]) -> dict[str, Any]:
+    """The data; lists that come without names get these, if they are so many."""
     rows = data.get("instances")
     first = rows[0] if isinstance(rows, list) and rows else None
-    if names is None or data.get("feature_names") is not None:
-        return False
-    if not isinstance(first, list) or len(first) != len(names):
-        return False
-    data["feature_names"] = list(names)
-    return True
+    if not isinstance(first, list) or data.get("feature_names") is not None:
+        return data
+    found = names()
+    return data if found is None or len(found) != len(first) else {**data, "feature_names": list(found)}
 
 
 def _check_alone(fields: Mapping[str, Any]) -> None:
@@ -162,7 +154,7 @@ def _query_fields(request: Request) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     hyperparameters: dict[str, Any] = {}
     for name, text in request.query_params.items():
-        if name in _UPLOAD_FIELDS:
+        if name in (*_OF_DATA, "dry_run"):
             continue
         if name in Hyperparameters.model_fields:
             hyperparameters[name] = _value(name, text)

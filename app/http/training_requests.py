@@ -40,8 +40,9 @@ async def accept(
 ) -> tuple[Job, bool] | Planned:
     """Carry out `POST …/train` or `…/retrain`: the job and whether it is new, or with `dry_run` only the plan."""
     check_name(model)
-    names = await anyio.to_thread.run_sync(_production_names, services, model) if retrain else None
-    said, dataset_id = await read(request, services, names)
+    said, dataset_id = await read(
+        request, services, lambda: _production_names(services, model) if retrain else None
+    )
     key = idempotency_key(request)
     decided = await anyio.to_thread.run_sync(
         _decide, services, model, said, dataset_id, retrain, None if dry_run else key, dry_run

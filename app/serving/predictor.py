@@ -12,6 +12,7 @@ from app.repository.cache import ModelCache
 from app.repository.model import Class, Model
 from core import encoding as encodings
 from core import explanation, inference, losses, network
+from core.columns import take
 from core.encoding import RawColumns
 from core.explanation import Explanation
 
@@ -81,6 +82,11 @@ class Predictor:
                 unit="rows",
                 setting="max_explain_rows",
             )
+
+
+def some(rows: Rows, which: slice) -> Rows:
+    """A slice of the rows."""
+    return rows[which] if isinstance(rows, np.ndarray) else take(rows, which)
 
 
 def encode(model: Model, rows: Rows) -> Array:

@@ -7,10 +7,7 @@ import threading
 from math import exp, inf
 from typing import NamedTuple
 
-import numpy as np
-
-from app.serving.predictor import Rows
-from core.columns import take
+from app.serving.predictor import Rows, some
 from core.profile import Counts, Profile
 
 ROWS_PER_SECOND = 20.0
@@ -45,9 +42,7 @@ class Sampler:
             most = int(min((now - self.due) * ROWS_PER_SECOND + 1, BURST))
             step = -(-count // most)
             taken = -(-count // step)
-            every = slice(None, None, step)
-            some = rows[every] if isinstance(rows, np.ndarray) else take(rows, every)
-            counts = self.profile.count(some)
+            counts = self.profile.count(some(rows, slice(None, None, step)))
             if self._counts is not None:
                 counts += self._counts * exp(-taken / MEMORY)
             self._counts, self._last = counts, now

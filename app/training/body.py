@@ -26,13 +26,13 @@ from app.training.streaming import prepare_streamed
 from app.training.workplace import Workplace
 from core import committee
 from core.committee_state import CommitteeState
+from core.defaults import FEW_MOVES
 from core.training import Diverged, TrainingSpec
 from core.work import row_work
 
 _YIELD_WORK = 4e9  # multiplications and additions between two looks at the clock: about a fifth of a second
 _UPDATE_WORK = 150  # what a step costs for every weight besides, in the same measure: passes over memory
 _STEP_WORK = 2e6  # and what it costs in any case
-_MOVES = 15  # of lbfgs that one penalty takes, or about so many
 
 
 def run_job(place: Workplace, job_id: str, attempt: int) -> str:
@@ -74,7 +74,7 @@ class Run:
         """Do the whole job."""
         source, published = self._source(), self._published()
         journal = self._journal()
-        material = self._material(source, published, journal)
+        material = self._admitted(self._material(source, published, journal), source)
         names = plan.CANDIDATES[self.job.algorithm]
         journal.expect(_effort(names, material))
         for name in names[len(journal.finished) :]:
@@ -117,8 +117,7 @@ class Run:
         dataset = datasets.get(self.job.dataset)
         shape = Shape(rows=dataset.rows, features=dataset.features(most), classes=len(dataset.classes))
         if not plan.streamed(given, shape, memory):
-            material = prepare(datasets.open(dataset.id), given, max_categories=most, before=before)
-            return self._owned(material, source)
+            return prepare(datasets.open(dataset.id), given, max_categories=most, before=before)
         given = plan.fitting(self.job.algorithm, given, shape, memory)
         opened = datasets.stream(dataset.id, look=journal.look)
         material = prepare_streamed(opened, given, max_categories=most, before=before)
@@ -126,18 +125,19 @@ class Run:
             f"encoded rows exceed training_memory_bytes: they are read from disk in every epoch, and"
             f" {len(material.held.rows):,} of {dataset.rows:,} are held out"
         )
-        return self._owned(material, source)
+        return material
 
-    def _owned(self, material: Material, source: Source | None) -> Material:
-        """The material, with the admission that a warm start is judged by rows that it has learned from already.
+    def _admitted(self, material: Material, source: Source | None) -> Material:
+        """The material, which says so if a warm start is judged by rows that it has learned from already.
 
         What goes to the optimum of a convex loss does not depend on where it began.
         """
-        specs = [
-            plan.path(name, material.given, material.shape)[0] for name in plan.CANDIDATES[self.job.algorithm]
-        ]
-        convex = all(spec.optimizer == "lbfgs" for spec in specs)
-        if source is None or convex or not source.has_seen(material):
+        if source is None or not source.has_seen(material):
+            return material
+        paths = (
+            plan.path(name, material.given, material.shape) for name in plan.CANDIDATES[self.job.algorithm]
+        )
+        if all(path[0].optimizer == "lbfgs" for path in paths):
             return material
         self.warnings.append(
             f"validation figures are too good: rows are held out otherwise than in {self.job.warm_start}, which has"
@@ -292,7 +292,7 @@ def _effort(names: Sequence[Algorithm], material: Material) -> Effort:
 
 def _expected_epochs(spec: TrainingSpec) -> int:
     """Moves of lbfgs are few from one penalty to the next; other optimizers may need all their epochs."""
-    return min(spec.max_epochs, _MOVES) if spec.optimizer == "lbfgs" else spec.max_epochs
+    return min(spec.max_epochs, FEW_MOVES) if spec.optimizer == "lbfgs" else spec.max_epochs
 
 
 def steps_per_yield(spec: TrainingSpec, layers: Sequence[int], rows: int) -> int:

@@ -15,7 +15,7 @@ from core.arrays import Array
 from core.class_weights import class_weights
 from core.columns import take
 from core.committee import Held
-from core.dealing import SAMPLE, Deal, are_copies, fingerprints
+from core.dealing import SAMPLE, Deal, deal_of, fingerprints
 from core.encoding import Codes, Encoding, RawColumns
 from core.state import RowSource
 from core.training import Examples
@@ -119,6 +119,10 @@ class Before:
     encoding: Encoding
     deal: Deal | None
 
+    def deal_among(self, now: Encoding) -> Deal | None:
+        """The same rule for the columns of another encoding, some of which may be these under other names."""
+        return None if self.deal is None else self.deal.renamed(renamed(self.encoding, now))
+
 
 def prepare(
     opened: OpenDataset, given: Mapping[str, Any], *, max_categories: int, before: Before | None = None
@@ -137,10 +141,7 @@ def prepare(
     shape = Shape(rows=len(labels), features=fitted.width, classes=len(classes))
     given = {**given, "folds": plan.folds(given, shape)}
     table = InMemory(columns=columns)
-    known = None if before is None else before.deal
-    if before is not None and known is not None:
-        known = known.renamed(renamed(before.encoding, fitted))
-    deal, fold = dealt(table, labels, given, known)
+    deal, fold = dealt(table, labels, given, None if before is None else before.deal_among(fitted))
     if deal.folds == 1:
         fitted = encoding.fit(take(columns, np.flatnonzero(fold < 0)), **options)  # type: ignore[arg-type]
     x = encoding.transform(fitted, columns)
@@ -192,18 +193,24 @@ def dealt(
         fold = deal.fold_of(table.prints(deal.names), labels)
     else:
         prints = table.prints(dict(zip(table.names, table.names, strict=True)))
-        some = np.linspace(0, len(labels), min(len(labels), SAMPLE), endpoint=False).astype(np.intp)
-        deal = Deal(
+        deal = deal_of(
+            prints,
+            labels,
+            table.names,
+            sample=lambda: table.take(_evenly(len(labels), SAMPLE)),
             folds=folds,
             fraction=fraction,
             seed=given.get("seed", 0),
-            columns=table.names,
-            together=are_copies(prints, labels, lambda: table.take(some)),
         )
         fold = deal.fold_of(prints, labels)
     if fold.max() < 0:
         raise Invalid(Problem(message="no class has two rows, so none can be held back for validation"))
     return deal, fold
+
+
+def _evenly(rows: int, most: int) -> Array:
+    """The numbers of `most` rows, or of all if there are fewer, spread over all of them."""
+    return np.linspace(0, rows, min(rows, most), endpoint=False).astype(np.intp)
 
 
 def _weights_by_class(labels: Array, classes: tuple[Label, ...], given: Mapping[str, Any]) -> Array | None:

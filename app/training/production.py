@@ -8,9 +8,10 @@ import numpy as np
 
 from app.repository.model import Model, class_places
 from app.repository.repository import Repository
-from app.training.material import Material
+from app.training.material import Before, Material
 from core import encoding, merging
 from core.arrays import Array
+from core.columns import RawColumns
 from core.dealing import Deal
 from core.losses import log_softmax
 from core.merging import tempered
@@ -98,34 +99,34 @@ def losses_of(model: Model, repository: Repository, material: Material) -> Unsee
     Raises: ValueError or KeyError, if the rows lack columns that the version needs; ModelBroken.
     """
     parts, held = parts_of(model, repository), material.held
+    deal = Before(encoding=model.encoding, deal=parts.deal).deal_among(material.encoding)
     fold = np.zeros(len(held.rows), int)
-    if parts.deal is not None:
-        prints = material.table.prints(_columns_now(parts.deal, model, material))
-        fold = parts.deal.fold_of(prints, held.examples.labels)[held.rows]
-    known = parts.deal is not None and bool((fold >= 0).any())
-    unseen = known and parts.deal is not None and parts.deal.clean
-    if not known:
-        parts, fold = Parts(members=(model.parameters,), deal=None), np.zeros_like(fold)
-    losses = np.empty(len(fold))
+    if deal is not None:
+        fold = deal.fold_of(material.table.prints(deal.names), held.examples.labels)[held.rows]
+    if deal is None or not (fold >= 0).any():
+        parts, deal, fold = Parts(members=(model.parameters,), deal=None), None, np.zeros_like(fold)
+    columns = _class_columns(model, material)
+    losses = np.full(len(fold), math.log(len(material.classes)))
     for member, parameters in enumerate(parts.members):
-        here = np.flatnonzero(fold == member)
-        losses[here] = _losses(model, parameters, material, held.rows[here])
+        here = np.flatnonzero((fold == member) & (columns >= 0))
+        losses[here] = _losses(model, parameters, material.table.take(held.rows[here]), columns[here])
     rows = np.flatnonzero(fold >= 0)
-    lacking = np.isinf(losses[rows])
-    losses = np.where(lacking, math.log(len(material.classes)), losses[rows])
-    return Unseen(rows=rows, losses=losses, unseen=unseen, unknown=int(lacking.sum()))
+    return Unseen(
+        rows=rows,
+        losses=losses[rows],
+        unseen=deal is not None and deal.clean,
+        unknown=int((columns[rows] < 0).sum()),
+    )
 
 
-def _columns_now(deal: Deal, model: Model, material: Material) -> dict[str, str]:
-    """The columns by which a version's rows were dealt, as this job calls them, with the names that count."""
-    return deal.renamed(renamed(model.encoding, material.encoding)).names
-
-
-def _losses(model: Model, parameters: Params, material: Material, rows: Array) -> Array:
-    x = encoding.transform(model.encoding, material.table.take(rows))
-    logs = log_softmax(logits(parameters, x).astype(np.float64) / model.temperature)
+def _class_columns(model: Model, material: Material) -> Array:
+    """For each held-out row the number that its class has in the version, −1 where it lacks the class."""
     places = class_places(model.classes, material.classes)
-    columns = np.array([-1 if place is None else place for place in places])[
-        material.held.examples.labels[rows]
-    ]
-    return np.where(columns < 0, np.inf, -logs[np.arange(len(rows)), columns])
+    return np.array([-1 if place is None else place for place in places])[material.held.labels]
+
+
+def _losses(model: Model, parameters: Params, rows: RawColumns, classes: Array) -> Array:
+    x = encoding.transform(model.encoding, rows)
+    logs = log_softmax(logits(parameters, x).astype(np.float64) / model.temperature)
+    losses: Array = -logs[np.arange(len(classes)), classes]
+    return losses

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import ipc
 
-from app.datasets.formats.arrow_messages import END, weigh
+from app.datasets.formats.arrow_messages import END, check_end, weigh
 from app.datasets.formats.columnar import ColumnarSource
 from app.datasets.formats.reading import reading
 from app.datasets.table import Options
@@ -22,8 +22,7 @@ def stream_source(path: Path, options: Options) -> ColumnarSource:
     """An Arrow stream as a source. Raises Unreadable (also if it has no end marker), Invalid, TooLarge."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - len(END)))
-        if file.read() != END:
-            raise Unreadable(what=_STREAM, reason="it has no end marker; was it cut off?")
+        check_end(_STREAM, file.read())
     return _source(_STREAM, path, 0, options)
 
 

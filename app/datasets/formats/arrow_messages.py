@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from pyarrow import ipc
 
-from app.errors import TooLarge
+from app.errors import TooLarge, Unreadable
 
 MOST_UNPACKED = 1 << 30
-END = b"\xff\xff\xff\xff\0\0\0\0"  # without which nobody can tell that nothing was cut off a stream
+END = b"\xff\xff\xff\xff\0\0\0\0"
 
 _DICTIONARY, _BATCH = 2, 3  # kinds of messages, of those that carry rows
 _KIND, _HEADER, _DICTIONARY_DATA = 1, 2, 1  # places of fields in their tables
@@ -67,6 +67,12 @@ class RowMessage(NamedTuple):
     def compressed(self) -> bool:
         """Whether its buffers are."""
         return self.batch.field(_COMPRESSION) is not None or _EXPERIMENTAL in self.batch.data
+
+
+def check_end(what: str, tail: bytes) -> None:
+    """Raises Unreadable unless a stream that ends so has its end marker: else nobody can tell what was cut off it."""
+    if not tail.endswith(END):
+        raise Unreadable(what=what, reason="it has no end marker; was it cut off?")
 
 
 def row_messages(source: Any) -> Iterator[RowMessage]:

@@ -11,13 +11,15 @@ import numpy as np
 import pyarrow as pa
 
 from app.datasets.formats.arrow_columns import INDEX
-from app.datasets.formats.arrow_messages import END, row_messages
+from app.datasets.formats.arrow_messages import END, check_end, row_messages
 from app.errors import Unreadable
 from app.http.wire.problems import Problems, check_header, check_rows, shown, wrong
 from app.http.wire.request import Request
 from app.http.wire.schema import finite_columns, is_vector, names, of_matrix
 from core.arrays import Array
 from core.encoding import CategoricalColumn, Codes, Column, Encoding, RawColumn, VectorColumn
+
+_BODY = "The Arrow body"
 
 Chunked = Any  # pa.ChunkedArray of a type that is known only once it is looked at
 
@@ -46,21 +48,19 @@ def _table(body: bytes, encoding: Encoding, max_rows: int) -> pa.Table:
         if any(message.compressed for message in said):
             # A few bytes of them can fill any memory.
             raise wrong("compressed Arrow buffers are not read; send them plain, or the whole body with gzip")
-        if not body.endswith(END):
-            raise Unreadable(what="The Arrow body", reason="it has no end marker; was it cut off?")
+        check_end(_BODY, body[-len(END) :])
         with pa.ipc.open_stream(body) as stream:
-            schema = stream.schema
-            own = [n for n in schema.names if not INDEX.fullmatch(n) or n in names(encoding)]
-            if own == schema.names:
-                _check_schema(schema, encoding)
-                table = stream.read_all()
-            else:
-                _check_schema(pa.schema([schema.field(name) for name in own]), encoding)
-                table = stream.read_all().select(own)
+            own = [
+                place
+                for place, name in enumerate(stream.schema.names)
+                if not INDEX.fullmatch(name) or name in names(encoding)
+            ]
+            _check_schema(pa.schema([stream.schema.field(place) for place in own]), encoding)
+            table = stream.read_all().select(own)
         table.validate(full=True)
-    except (pa.ArrowException, OSError, UnicodeDecodeError, ValueError, struct.error) as error:
+    except (pa.ArrowException, OSError, ValueError, struct.error) as error:
         reason = str(error).partition("\n")[0][:200] or "it is corrupt"
-        raise Unreadable(what="The Arrow body", reason=reason) from None
+        raise Unreadable(what=_BODY, reason=reason) from None
     return table.rename_columns([encoding.columns[0].name]) if is_vector(encoding) else table
 
 

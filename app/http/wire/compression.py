@@ -27,14 +27,16 @@ def inflate(body: bytes, encoding: str, *, limit: int, setting: str) -> bytes:
         raise UnsupportedType(
             got=f"Content-Encoding: {printable(encoding)}", expected="gzip, deflate, identity"
         )
-    plain, rest = bytearray(), body
+    parts: list[bytes] = []
+    size, rest = 0, body
     while True:
         stream = zlib.decompressobj(_WINDOW[named])
         try:
-            plain += stream.decompress(rest, limit + 1 - len(plain))
+            parts.append(stream.decompress(rest, limit + 1 - size))
         except zlib.error as error:
             raise Unreadable(what=f"The {named} body", reason=str(error)) from error
-        if len(plain) > limit:
+        size += len(parts[-1])
+        if size > limit:
             raise TooLarge(what="The body", limit=limit, unit="bytes", setting=setting)
         rest = stream.unused_data
         if not (stream.eof and named == "gzip" and rest.startswith(_MEMBER)):
@@ -42,7 +44,7 @@ def inflate(body: bytes, encoding: str, *, limit: int, setting: str) -> bytes:
     if not stream.eof or rest:
         reason = "more follows its end" if stream.eof else "it ends early"
         raise Unreadable(what=f"The {named} body", reason=reason)
-    return bytes(plain)
+    return b"".join(parts)
 
 
 def wanted(accept_encoding: str, size: int) -> str | None:

@@ -66,8 +66,10 @@ def _rows(text: str, schema: tuple[str, ...], max_rows: int) -> tuple[list[Row],
     rows: list[Row] = []
     lines: list[int] = []
     problems = Problems("line {}", lines)
-    head = next((line for line in io.StringIO(text) if line.strip("\r\n")), "")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(head), strict=True)
+    file = io.StringIO(text, newline="")
+    head = next((line for line in file if line.strip("\r\n")), "")
+    file.seek(0)
+    reader = csv.reader(file, delimiter=delimiter_of(head), strict=True)
     try:
         pick = _picker([name.strip() for name in next(filter(None, reader), [])], schema)
         for row in islice(filter(None, reader), max_rows + 1):

@@ -11,9 +11,7 @@ from core.arrays import Array
 from core.encoding import VectorColumn
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
-FAR_MOVED = (
-    500.0  # contributions to a logit, in all, from which float32 would no longer add up to it within 1e-4
-)
+FAR_MOVED = 500.0  # contributions to a logit, in all, that float32 would no longer add up within 1e-4
 
 
 def write(answer: Answer) -> bytes:
