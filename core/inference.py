@@ -1,6 +1,7 @@
 """Probabilities of a trained network, as quickly as NumPy gives them: what a server computes for every request."""
 
 from math import isfinite, isnan
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,14 @@ from core.network import Dense, Params
 NEAR = 8.0  # scales that a mean may lie from 0, for float32 to hold a value as well as its distance from the mean
 FINEST = 1e-12  # the least scale, and the reciprocal of the largest
 LARGEST = 1 << 20  # weights of the first layer, of which folding makes a copy
+
+
+class Top(NamedTuple):
+    """The likeliest classes of every row, likeliest first: their numbers and probabilities, both (m, k)."""
+
+    places: Array
+    probabilities: Array
+
 
 _ZERO = np.zeros((), np.float32)
 _quiet = np.errstate(over="ignore", under="ignore", invalid="ignore")  # as a decorator it costs half
@@ -53,6 +62,12 @@ def probabilities(params: Params, x: Array, temperature: float = 1.0) -> Array |
     adds and multiplies in a third of the time that it takes for a matrix of one row.
     """
     return _probabilities(params, x, temperature, raw=False)
+
+
+def top(probabilities: Array, count: int) -> Top:
+    """The `count` likeliest of c classes, or all: (m, c) → (m, min(count, c)); equal ones as the classes follow."""
+    places = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    return Top(places, np.take_along_axis(probabilities, places, axis=1))
 
 
 def _probabilities(params: Params, x: Array, temperature: float, *, raw: bool) -> Array | None:

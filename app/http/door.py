@@ -3,7 +3,6 @@
 import logging
 import re
 import secrets
-from collections.abc import Mapping
 from itertools import count
 from time import perf_counter
 from typing import TypeAlias
@@ -15,7 +14,7 @@ from app.errors import Busy, NeuronaError
 from app.http.errors import respond, unexpected
 from app.http.hardening import NOSNIFF, RawHeaders, hardened
 from app.http.keys import Keys, Role, role_needed
-from app.http.lane import Lane
+from app.http.lane import Headers, Lane, combined
 from app.http.meters import Meters
 from app.http.oip.reply import Reply
 from app.http.protocol import Answered
@@ -54,7 +53,7 @@ class Door:
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        headers = dict(scope["headers"])
+        headers = combined(scope["headers"])
         request_id = self._id(headers)
         scope["request_id"] = request_id.decode()
         in_lane = scope["method"] == "POST" and not self._traced
@@ -82,7 +81,7 @@ class Door:
         call = self._lane.takes_plainly(url)
         if call is None:
             return None
-        began, named = perf_counter(), dict(headers)
+        began, named = perf_counter(), combined(headers)
         if b"origin" in named:  # a browser's, which may want more headers
             return None
         try:
@@ -109,12 +108,12 @@ class Door:
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
-        scope["request_id"] = self._id(dict(scope["headers"])).decode()
+        scope["request_id"] = self._id(combined(scope["headers"])).decode()
         error = Busy(reason="too many connections are open already (max_connections)")
         await self._refuse(scope, receive, send_last, error=error, began=perf_counter(), route="(crowded)")
 
     async def _through(
-        self, scope: Scope, receive: Receive, send: Send, *, headers: dict[bytes, bytes], began: float
+        self, scope: Scope, receive: Receive, send: Send, *, headers: Headers, began: float
     ) -> None:
         """Hand a request on to the framework; its answer gets the id."""
         status, whole = 500, False
@@ -161,7 +160,7 @@ class Door:
         await answer(scope, receive, send)
         self._count(scope, route, answer.status_code, began)
 
-    def _id(self, headers: Mapping[bytes, bytes]) -> bytes:
+    def _id(self, headers: Headers) -> bytes:
         """The caller's request id, if it is one that can be shown, or a new one."""
         request_id = headers.get(b"x-request-id")
         if request_id is None or not _SAFE.fullmatch(request_id):

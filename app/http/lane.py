@@ -20,6 +20,7 @@ from starlette.types import Receive
 from app.errors import Invalid, ModelBroken, NeuronaError, Problem
 from app.http.bodies import Patience, check_length, receive_body
 from app.http.errors import protocol_status, status_of
+from app.http.hardening import RawHeaders
 from app.http.native import Desk, predict
 from app.http.oip.inference import Inference
 from app.http.oip.reply import Reply
@@ -36,6 +37,15 @@ _UNAVAILABLE = 503  # what only a model that there is can be
 _FAILED, _BROKEN = 400, 500  # a status from here on is no prediction, and that of a fault of our own
 _SMALL_BODY = 64 * 1024  # waits for its rest without a place: uvicorn has it in memory anyway
 _LARGE_BODY = 32 * 1024 * 1024  # a larger one is computed in a thread: the others need not wait for it
+
+
+def combined(headers: RawHeaders) -> Headers:
+    """The headers by name; one that is given several times is the list of what it said (RFC 9110, section 5.3)."""
+    found = dict(headers)
+    if len(found) != len(headers):
+        for name in found:
+            found[name] = b", ".join(value for other, value in headers if other == name)
+    return found
 
 
 class Call(NamedTuple):
@@ -145,7 +155,7 @@ class Lane:
         call = self.takes(request.url.path)
         assert call is not None, "the routes and the lane have the same paths"
         reply = await self.answer(
-            call, dict(request.scope["headers"]), request.receive, request.scope["query_string"]
+            call, combined(request.scope["headers"]), request.receive, request.scope["query_string"]
         )
         return Response(reply.body, reply.status, dict(reply.headers))
 

@@ -7,13 +7,12 @@ has it, and meets the lane again behind the same door.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.http.connections import Connection
-
-RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+from app.http.hardening import RawHeaders
 
 _POST = b"POST"
 _HELD_BYTES = 64 << 20  # of bodies whose rest is waited for here, shared out among the connections

@@ -1,7 +1,6 @@
 """Predictions: rows in, probabilities out; the one room under every route that answers with them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -39,14 +38,6 @@ class Prediction(NamedTuple):
     def labels(self) -> list[Class]:
         """The winning class of every row."""
         return [self.classes[winner] for winner in self.winners.tolist()]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Top:
-    """The k likeliest classes of every row, likeliest first: class numbers and probabilities, both (m, k)."""
-
-    classes: Array
-    probabilities: Array
 
 
 class Predictor:
@@ -120,14 +111,6 @@ def log_probabilities(model: Model, rows: Rows) -> Array:
         found = losses.log_softmax(network.logits(model.parameters, encode(model, rows)) / model.temperature)
     _refuse(found)
     return found
-
-
-def top_k(prediction: Prediction, k: int) -> Top:
-    """The k likeliest classes (or all), equal ones in the order of classes; `Invalid` for k < 1."""
-    if k < 1:
-        raise Invalid(Problem(message=f"top_k must be a whole number from 1, got {k}.", location="top_k"))
-    order = np.argsort(-prediction.probabilities, axis=1, kind="stable")[:, :k]
-    return Top(classes=order, probabilities=np.take_along_axis(prediction.probabilities, order, axis=1))
 
 
 def warm(model: Model) -> None:

@@ -94,3 +94,14 @@ def test_no_weight_hides_what_is_no_number(value, rows, weight):
         holed = x.copy()
         holed[-1, place] = value
         assert inference.probabilities_of_raw((first, last), holed) is None
+
+
+@given(
+    rows=st.lists(st.lists(st.sampled_from([0.0, 0.25, 0.5]), min_size=4, max_size=4), max_size=4),
+    count=st.integers(1, 6),
+)
+def test_the_top_classes_are_those_of_a_stable_sort(rows, count):
+    top = inference.top(np.array(rows, np.float32).reshape(-1, 4), count)
+    assert top.places.shape == (len(rows), min(count, 4))
+    assert top.places.tolist() == [sorted(range(4), key=lambda i: -row[i])[:count] for row in rows]
+    assert top.probabilities.tolist() == [sorted(row, reverse=True)[:count] for row in rows]

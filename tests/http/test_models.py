@@ -20,6 +20,17 @@ def test_a_trained_model_is_listed_with_versions_and_aliases(site, client):
     }
 
 
+def test_a_model_whose_aliases_cannot_be_read_is_listed_beside_the_others(site, client):
+    site.train()
+    site.train("broken")
+    (site.settings.models / "broken" / "aliases.json").write_text("{")
+    broken, iris = client.get("/v1/models").json()["items"]
+    said = "The aliases of model 'broken' cannot be read: aliases.json is not JSON"
+    assert broken == {"name": "broken", "versions": [1], "aliases": {}, "warnings": [said]}
+    assert iris == {"name": "iris", "versions": [1], "aliases": {"production": 1}}
+    assert client.get("/v1/models/broken").json()["warnings"] == [said]
+
+
 def test_a_card_tells_what_the_contract_asks(site, client):
     job = site.train()
     card = client.get("/v1/models/iris/card").json()

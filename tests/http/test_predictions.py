@@ -281,6 +281,26 @@ def test_a_field_of_the_body_in_the_url_is_not_passed_over(site, client):
     assert client.post("/v1/models/iris/predict?trace=7", json=row).status_code == 200
 
 
+@pytest.mark.parametrize("option", [{"top_k": 1}, {"explain": True}])
+def test_what_only_json_can_tell_is_not_passed_over_in_other_answers(site, client, option):
+    site.train()
+    body = {"instances": ROWS.tolist(), **option}
+    refused = client.post("/v1/models/iris/predict", json=body, headers={"accept": NPY})
+    assert (refused.status_code, refused.json()["code"]) == (406, "not_acceptable")
+    either = client.post("/v1/models/iris/predict", json=body, headers={"accept": f"{NPY}, */*;q=0.1"})
+    assert either.headers["content-type"] == "application/json"
+
+
+def test_a_header_given_twice_says_all_that_it_says(site, client):
+    site.train()
+    accepting = [("accept", NPY), ("accept", "text/html;q=0.1"), ("content-type", "application/json")]
+    body = b'{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+    answer = client.post("/v1/models/iris/predict", content=body, headers=accepting)
+    assert answer.headers["content-type"] == NPY
+    twice = [("content-type", "application/json"), ("content-type", NPY)]
+    assert client.post("/v1/models/iris/predict", content=body, headers=twice).status_code == 415
+
+
 def test_contributions_add_up_however_far_a_row_is(site, client):
     site.train()
     body = {"instances": [[5.1, 3.5, 1e7, 0.2], [5.1, 3.5, 1.4, 0.2]], "explain": True}

@@ -12,8 +12,7 @@ from sklearn.neural_network import MLPClassifier
 from app.errors import Invalid, ModelBroken, ModelNotFound, TooLarge
 from app.repository.cache import ModelCache
 from app.repository.model import Model
-from app.serving import predictor as predictors
-from app.serving.predictor import Predictor, encode, log_probabilities, predict, top_k, warm
+from app.serving.predictor import Predictor, encode, log_probabilities, predict, warm
 from core import encoding, network
 
 
@@ -102,7 +101,6 @@ def test_no_rows_give_no_answers(make_model, predictor):
         prediction = predict(model, rows)
         assert prediction.probabilities.shape == (0, 3)
         assert prediction.labels == []
-        assert top_k(prediction, 2).classes.shape == (0, 2)
         assert len(predictor.explain(model, rows, prediction).contributions) == 0
 
 
@@ -151,28 +149,6 @@ def test_a_model_whose_average_answer_is_no_number_is_broken_and_any_other_is_wa
     huge = tuple(network.Dense(layer.weight, np.full_like(layer.bias, 3e38)) for layer in model.parameters)
     with pytest.raises(ModelBroken, match="average row"):
         warm(replace(model, parameters=huge))
-
-
-@given(st.data())
-def test_the_top_classes_are_those_of_a_stable_sort(data):
-    rows = data.draw(
-        st.lists(st.lists(st.sampled_from([0.0, 0.25, 0.5]), min_size=4, max_size=4), max_size=4)
-    )
-    k = data.draw(st.integers(1, 6))
-    prediction = predictors.Prediction(
-        model="m",
-        version=1,
-        classes=("a", "b", "c", "d"),
-        probabilities=np.array(rows, np.float32).reshape(-1, 4),
-    )
-    top = top_k(prediction, k)
-    assert top.classes.tolist() == [sorted(range(4), key=lambda i: -row[i])[:k] for row in rows]
-    assert top.probabilities.tolist() == [sorted(row, reverse=True)[:k] for row in rows]
-
-
-def test_no_top_classes_cannot_be_asked_for(make_model, mixed_rows, predictor):
-    with pytest.raises(Invalid, match="top_k"):
-        top_k(predict(make_model(), mixed_rows), 0)
 
 
 @pytest.mark.parametrize("hidden", [(), (8,), (6, 5)])

@@ -11,7 +11,8 @@ from app.http.oip.signature import LABEL, PROBABILITIES, label_text
 from app.http.oip.strings import packed
 from app.http.wire import compression
 from app.http.wire.problems import listed, shown, wrong
-from app.serving.predictor import Prediction, top_k
+from app.serving.predictor import Prediction
+from core import inference
 from core.arrays import Array
 
 
@@ -101,12 +102,12 @@ def _classification(prediction: Prediction, count: int) -> Output:
 
     A value is the shortest text that reads back as the same float32.
     """
-    top = top_k(prediction, count)
+    top = inference.top(prediction.probabilities, count)
     values = _shortest(top.probabilities) if top.probabilities.size else []
-    places = top.classes.reshape(-1).tolist()
+    places = top.places.reshape(-1).tolist()
     texts = {place: f"{place}:{label_text(prediction.classes[place])}" for place in set(places)}
     elements = [f"{value}:{texts[place]}" for value, place in zip(values, places, strict=True)]
-    return Output("BYTES", top.classes.shape, elements)
+    return Output("BYTES", top.places.shape, elements)
 
 
 def _shortest(values: Array) -> list[str]:

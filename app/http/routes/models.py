@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.errors import Invalid, ModelNotFound, Problem, StorageFailed
+from app.errors import AliasesBroken, Invalid, ModelNotFound, Problem, StorageFailed
 from app.http.bodies import read_json
 from app.http.errors import invalid
 from app.http.routes.dependencies import Alias, Cursor, Limit, Name, Ref, Rooms
@@ -24,6 +24,7 @@ class ModelAnswer(BaseModel):
     name: str
     versions: list[int]
     aliases: dict[str, int]
+    warnings: list[str] = Field([], description="in a list only where there are any")
 
 
 class DriftedColumn(BaseModel):
@@ -49,7 +50,6 @@ class ModelDetails(ModelAnswer):
         None,
         description="of production; null while too few rows were asked about, or its card has no profile",
     )
-    warnings: list[str] = []
 
 
 class ModelPage(BaseModel):
@@ -86,6 +86,7 @@ class AliasAnswer(BaseModel):
 @router.get(
     "/v1/models",
     summary="List models",
+    response_model_exclude_unset=True,
     responses={200: answer("A page", {"items": [MODEL], "next_cursor": None}), **problem(422, 503)},
 )
 def list_models(rooms: Rooms, limit: Limit = 50, cursor: Cursor = None) -> ModelPage:
@@ -219,7 +220,7 @@ def rollback(rooms: Rooms, name: Name) -> AliasAnswer:
 def _details(rooms: Services, found: ModelAnswer) -> ModelDetails:
     """What is known of production beside its card; a database that is away costs only that."""
     production = found.aliases.get("production")
-    feedback, drift, warnings = None, None, list[str]()
+    feedback, drift, warnings = None, None, list(found.warnings)
     try:
         for standing in rooms.feedback.standings(found.name):
             if standing.version == production:
@@ -231,7 +232,7 @@ def _details(rooms: Services, found: ModelAnswer) -> ModelDetails:
         columns = [DriftedColumn(column=name, index=index) for name, index in seen.columns]
         drift = DriftAnswer(version=production, rows=seen.rows, columns=columns)
         warnings += _drifted(columns, rooms.settings.drift_threshold)
-    return ModelDetails(**dict(found), feedback=feedback, drift=drift, warnings=warnings)
+    return ModelDetails(**{**dict(found), "warnings": warnings}, feedback=feedback, drift=drift)
 
 
 def _drifted(columns: list[DriftedColumn], threshold: float) -> list[str]:
@@ -246,4 +247,7 @@ def _drifted(columns: list[DriftedColumn], threshold: float) -> list[str]:
 
 def _model(rooms: Services, name: str) -> ModelAnswer:
     versions = rooms.repository.versions(name)
-    return ModelAnswer(name=name, versions=versions, aliases=rooms.repository.aliases(name))
+    try:
+        return ModelAnswer(name=name, versions=versions, aliases=rooms.repository.aliases(name))
+    except AliasesBroken as error:  # its versions can still be called by their numbers
+        return ModelAnswer(name=name, versions=versions, aliases={}, warnings=[str(error)])

@@ -17,7 +17,8 @@ OFFERS = tuple(WRITERS)
 def write(answer: Answer, accept: str | None) -> tuple[bytes, str]:
     """The answer's bytes and their media type, by the `Accept` header; JSON where anything will do.
 
-    `top_k` and explanations appear in JSON only. Raises `NotAcceptable` if no writer will do.
+    `top_k` and explanations are written in JSON only. Raises `NotAcceptable` if no writer will do.
     """
-    kind = choose(accept, OFFERS) if accept else OFFERS[0]
+    plain = answer.top_k is None and answer.explanation is None
+    kind = choose(accept, OFFERS if plain else OFFERS[:1])
     return WRITERS[kind](answer), kind

@@ -63,8 +63,10 @@ def _rows(rows: Iterable[object], encoding: Encoding, problems: Problems) -> Ite
             else:
                 _refuse_object(row, number, schema, problems)
         elif isinstance(row, list) and kind is list:
-            if bare or len(row) == len(schema):
-                yield number, (row,) if bare else row
+            if bare:
+                yield number, (row[0] if len(row) == 1 and isinstance(row[0], list) else row,)
+            elif len(row) == len(schema):
+                yield number, row
             else:
                 problems.add(number, f"expected {len(schema)} values, got {len(row)}")
         else:

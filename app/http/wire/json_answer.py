@@ -7,6 +7,7 @@ import numpy as np
 import orjson
 
 from app.http.wire.answer import Answer, Explanation, Label
+from core import inference
 from core.arrays import Array
 from core.encoding import VectorColumn
 
@@ -49,12 +50,11 @@ def _json(value: Any) -> bytes:
 
 
 def _top(answer: Answer, most: int) -> list[list[dict[str, Any]]]:
-    """The likeliest classes of each row, at most `most`; equally likely ones in the classes' order."""
-    order = np.argsort(-answer.probabilities, axis=1, kind="stable")[:, :most]
-    chosen = np.take_along_axis(answer.probabilities, order, axis=1)
+    """The likeliest classes of each row, at most `most`."""
+    top = inference.top(answer.probabilities, most)
     return [
         [{"label": answer.classes[k], "probability": p} for k, p in zip(places, ps, strict=True)]
-        for places, ps in zip(order.tolist(), chosen, strict=True)
+        for places, ps in zip(top.places.tolist(), top.probabilities, strict=True)
     ]
 
 

@@ -64,7 +64,8 @@ def test_a_wrong_row_is_named_with_what_was_expected_and_what_came(
     [
         ([[1, 2]], "x", "row 0, column 'x': expected 3 numbers, got 2"),
         ([[1, "b", 3]], "x", "row 0, column 'x': expected a number as element 1, got the string 'b'"),
-        ([[[1, 2, 3]]], "x", "row 0, column 'x': expected 3 numbers, got 1"),
+        ([[[1, 2]]], "x", "row 0, column 'x': expected 3 numbers, got 2"),
+        ([[[[1, 2, 3]]]], "x", "row 0, column 'x': expected 3 numbers, got 1"),
         ([[1, [2], 3]], "x", "row 0, column 'x': expected a number as element 1, got a list of 1"),
         ([{"x": 5}], "x", "row 0, column 'x': expected a list of 3 numbers, got the number 5"),
         ([5], None, "row 0: expected a list of 3 values or an object, got the number 5"),
@@ -180,6 +181,11 @@ def test_what_is_nested_too_deeply_for_the_careful_parser_is_refused(numeric, re
     deep = b'{"instances": ' + b"[" * 1000 + b"9" * 30 + b"]" * 1000 + b"}"
     with pytest.raises((Unreadable, Invalid), match=r"nested too deeply|expected 2 values"):
         read(numeric, deep)
+
+
+def test_a_vector_may_stand_in_a_list_as_the_one_cell_of_its_row(vector, read, instances):
+    bare, wrapped = read(vector, instances([[1, 2, 3]])), read(vector, instances([[[1, 2, 3]]]))
+    np.testing.assert_array_equal(wrapped.features, bare.features, strict=True)
 
 
 def test_top_k_and_explain_are_read(numeric, read, instances):
