@@ -62,8 +62,8 @@ def disturb(folder: Path, *, kills: int, seed: int, database_url: str | None = N
     finally:
         house.stop()
     settings = Settings(data=house.place.data, models=house.place.models, **url)
-    undisturbed = Undisturbed.beside(folder / "undisturbed", _FILES)
-    wrong = judge(crowd.seen, settings, undisturbed)
+    with Undisturbed.beside(folder / "undisturbed", _FILES) as undisturbed:
+        wrong = judge(crowd.seen, settings, undisturbed)
     return Outcome(wrong, _figures(house, crowd, submitted, storm, calm))
 
 

@@ -1,6 +1,8 @@
 """Afterwards: whether every promise was kept, held against runs of the same jobs that nothing disturbed."""
 
 import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,17 +28,18 @@ class Undisturbed:
     known: dict[str, tuple[bytes, list[dict[str, Any]]]] = field(default_factory=dict)
 
     @classmethod
-    def beside(cls, folder: Path, files: list[Path]) -> "Undisturbed":
-        """A new one in `folder`."""
+    @contextmanager
+    def beside(cls, folder: Path, files: list[Path]) -> Iterator["Undisturbed"]:
+        """A new one in `folder`, within the block."""
         folder.mkdir()
         (folder / "data").mkdir()
         settings = Settings(data=folder / "data", models=folder / "models", trainer=False)
-        store = JobStore(settings.database)
-        store.prepare()
         place = build_workplace(settings)
-        for file in files:
-            place.datasets.ingest([file.read_bytes()], media_type="text/csv")
-        return cls(place=place, store=store)
+        with closing(JobStore(settings.database)) as store, closing(place.jobs):
+            store.prepare()
+            for file in files:
+                place.datasets.ingest([file.read_bytes()], media_type="text/csv")
+            yield cls(place=place, store=store)
 
     def result(self, job: Job) -> tuple[bytes, list[dict[str, Any]]]:
         """The weights and the history that such a job comes to."""
