@@ -21,9 +21,11 @@ class Settings(BaseSettings):
     data: Path = Field(Path("data"), description="folder for datasets, checkpoints and the database")
     models: Path = Field(Path("models"), description="folder of the model repository")
     models_seed: Path | None = Field(None, description="models copied into `models` when that is empty")
-    database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite inside `data`")
+    database_url: str | None = Field(
+        None, repr=False, description="SQLAlchemy URL; default: SQLite inside `data`"
+    )
     api_keys: str | None = Field(
-        None, description="keys as role:key, with commas; roles predict, train, admin"
+        None, repr=False, description="keys as role:key, with commas; roles predict, train, admin"
     )
     api_keys_file: Path | None = Field(
         None, description="file with such keys, one a line (a container secret)"
@@ -83,12 +85,19 @@ class Settings(BaseSettings):
     dask_address: str | None = Field(None, description="scheduler of an existing Dask cluster to train on")
     checkpoint_seconds: float = Field(5.0, gt=0, description="most training time lost to a crash")
     max_attempts: int = Field(3, ge=1, description="workers a job may lose before it fails")
+    max_setbacks: int = Field(
+        60,
+        ge=1,
+        description="times in a row that disk or database may fail a job, 5 s apart, before it fails",
+    )
     max_runtime_seconds: float = Field(24 * 3600, gt=0, description="longest a job may run")
     training_memory_bytes: int = Field(
         4096 * MIB, ge=1, description="encoded rows beyond which training reads them from disk as it goes"
     )
     memory_wait_seconds: float = Field(600.0, gt=0, description="longest a job waits for memory")
-    webhook_secret: str | None = Field(None, description="signs webhooks that bring no secret of their own")
+    webhook_secret: str | None = Field(
+        None, repr=False, description="signs webhooks that bring no secret of their own"
+    )
     webhook_private_addresses: bool = Field(False, description="send webhooks to private addresses too")
     webhook_tries: int = Field(12, ge=1, description="tries to deliver a webhook")
     max_queued_jobs: int = Field(1000, ge=1, description="jobs waiting, beyond which training answers 429")

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Protocol, TextIO
 
 import httpx
@@ -112,7 +113,8 @@ class Drawing:
 
     def still(self) -> None:
         if time.monotonic() - self._drawn >= _FRAME_SECONDS:
-            self._progress = self._client.get(self._path).json()["progress"]
+            with suppress(httpx.HTTPError):  # what is known already is drawn
+                self._progress = self._client.get(self._path).raise_for_status().json()["progress"]
             self._draw()
 
     def end(self, job: Mapping[str, Any]) -> None:

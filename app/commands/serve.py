@@ -16,7 +16,8 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from app.bootstrap import build_keys
-from app.commands.configuration import configured
+from app.commands.configuration import configured, refuse
+from app.errors import Invalid
 from app.http.keys import is_loopback, make_key
 from app.settings import Settings
 from app.telemetry import log_config
@@ -49,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     said = {name: value for name, value in vars(arguments).items() if name in Settings.model_fields}
     settings = configured(**said)
+    _check_keys(settings)
     logging.config.dictConfig(log_config(settings))
     settings = with_room(settings)
     os.environ.update(settings.environment())
@@ -125,6 +127,13 @@ def _tls(settings: Settings) -> dict[str, Any]:
         "ssl_ca_certs": settings.ssl_ca_certs,
         "ssl_cert_reqs": ssl.CERT_NONE if settings.ssl_ca_certs is None else ssl.CERT_REQUIRED,
     }
+
+
+def _check_keys(settings: Settings) -> None:
+    try:
+        build_keys(settings)
+    except (Invalid, OSError) as error:
+        refuse([f"NEURONA_API_KEYS: {error}"])
 
 
 def _show_key(settings: Settings) -> None:

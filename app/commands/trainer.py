@@ -8,8 +8,8 @@ import sys
 import threading
 import time
 
+from app.commands.configuration import configured
 from app.jobs import JobQueue
-from app.settings import Settings
 from app.telemetry import log_config
 from app.training.trainer import Trainer
 from app.training.webhooks import Webhooks
@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train until SIGTERM or SIGINT, or until the parent is gone; then write checkpoints and return 0."""
-    settings = Settings()
+    settings = configured()
     logging.config.dictConfig(log_config(settings))
     lower_session(settings.training_niceness)
     body, jobs = "app.bootstrap:train_job", JobQueue(settings.database)

@@ -16,7 +16,7 @@ from app.errors import Invalid, NeuronaError, Problem
 from app.http.feedback import extended
 from app.http.services import Services
 from app.http.training_body import TrainBody, read
-from app.jobs import Algorithm, Hyperparameters, Job, NewJob, plan
+from app.jobs import Algorithm, FeedbackUse, Hyperparameters, Job, NewJob, plan
 from app.machine import gigabytes, memory_total
 from app.repository.model import Model, part
 from app.repository.names import check_name
@@ -85,7 +85,8 @@ def _decide(
     dry: bool,
 ) -> tuple[Job, bool] | Planned:
     fingerprint = _fingerprint(model, said, dataset, retrain)
-    if key is not None and (known := services.jobs.recall(key, fingerprint)):
+    lifetime = timedelta(hours=services.settings.idempotency_hours)
+    if key is not None and (known := services.jobs.recall(key, fingerprint, lifetime)):
         return known, False
     planned = _plan(services, model, said, dataset, retrain=retrain)
     if dry:
@@ -97,7 +98,7 @@ def _decide(
         max_queued=settings.max_queued_jobs,
         key=key,
         fingerprint=fingerprint,
-        key_lifetime=timedelta(hours=settings.idempotency_hours),
+        key_lifetime=lifetime,
         check=lambda: _still_there(services, planned.new),
     )
     return job, created
@@ -110,23 +111,9 @@ def _plan(
         said, dataset_id = _completed(services, model, said, dataset_id)
     if dataset_id is None:
         raise Invalid(Problem(message="send data, or name a dataset", location="dataset"))
-    dataset, use = services.datasets.get(dataset_id), None
-    if said.include_feedback:
-        dataset, use = extended(services, model, dataset_id)
-    if max(each.rows for each in dataset.classes) < _LEAST_OF_A_CLASS:
-        raise Invalid(
-            Problem(
-                message="no class has two rows, so none can be held back for validation", location="dataset"
-            )
-        )
-    given = _given(said.hyperparameters)
-    algorithm, warm_start = said.algorithm, None
-    if said.warm_start is not None:
-        source = services.repository.load(*services.repository.resolve(said.warm_start))
-        warm_start = f"{source.name}@{source.version}"
-        algorithm, given = _like(source, said, given)
-    checked = Hyperparameters.model_validate(given)
-    plan.check(algorithm, checked, [each.label for each in dataset.classes])
+    algorithm, given, warm_start = _asked(services, said)
+    dataset, use = _data(services, model, dataset_id, with_feedback=said.include_feedback)
+    plan.check(algorithm, Hyperparameters.model_validate(given), [each.label for each in dataset.classes])
     shape = shape_of(services, dataset)
     fitting = plan.fitting(algorithm, given, shape, services.settings.training_memory_bytes)
     most = services.settings.max_parameters
@@ -150,6 +137,28 @@ def _plan(
         warnings=list(dataset.warnings),
     )
     return Planned(new=new, dataset=dataset, shape=shape)
+
+
+def _asked(services: Services, said: TrainBody) -> tuple[Algorithm, dict[str, Any], str | None]:
+    """Algorithm, hyperparameters and the version to go on from, of which the first two may follow."""
+    given = _given(said.hyperparameters)
+    if said.warm_start is None:
+        return said.algorithm, given, None
+    source = services.repository.load(*services.repository.resolve(said.warm_start))
+    return *_like(source, said, given), f"{source.name}@{source.version}"
+
+
+def _data(
+    services: Services, model: str, dataset_id: str, *, with_feedback: bool
+) -> tuple[Dataset, FeedbackUse | None]:
+    """The dataset to train on, and what of it is feedback."""
+    dataset, use = services.datasets.get(dataset_id), None
+    if with_feedback:
+        dataset, use = extended(services, model, dataset_id)
+    if max(each.rows for each in dataset.classes) < _LEAST_OF_A_CLASS:
+        message = "no class has two rows, so none can be held back for validation"
+        raise Invalid(Problem(message=message, location="dataset"))
+    return dataset, use
 
 
 def _production_names(services: Services, model: str) -> list[str] | None:

@@ -1,7 +1,6 @@
 """From a request to verify a version to an accepted job: its card, read back as the request that made it."""
 
 import hashlib
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +16,7 @@ from app.http.services import Services
 from app.http.training_requests import idempotency_key, log_accepted, memory_needed, shape_of
 from app.jobs import Algorithm, Hyperparameters, Job, NewJob
 from app.jobs.records import Record, Webhook
+from app.repository.model import part
 
 _ALGORITHM: TypeAdapter[Algorithm] = TypeAdapter(Algorithm)
 
@@ -25,7 +25,7 @@ class VerifyBody(Record):
     """How the verification is run. What is trained, its version's card says."""
 
     max_runtime_seconds: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="the job fails after so much training time"
+        None, gt=0, strict=True, allow_inf_nan=False, description="the job fails after so much training time"
     )
     webhook: Webhook | None = Field(None, description="told of the job's end by POST, its body as GET's")
 
@@ -52,7 +52,8 @@ def _body(value: dict[str, Any]) -> VerifyBody:
 def _decide(services: Services, ref: str, said: VerifyBody, key: str | None) -> tuple[Job, bool]:
     asked = ["verify", ref, said.model_dump(mode="json", exclude_unset=True)]
     fingerprint = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    if key is not None and (known := services.jobs.recall(key, fingerprint)):
+    lifetime = timedelta(hours=services.settings.idempotency_hours)
+    if key is not None and (known := services.jobs.recall(key, fingerprint, lifetime)):
         return known, False
     name, version = services.repository.resolve(ref)
     new = _new_job(services, name, version, said)
@@ -61,7 +62,7 @@ def _decide(services: Services, ref: str, said: VerifyBody, key: str | None) -> 
         max_queued=services.settings.max_queued_jobs,
         key=key,
         fingerprint=fingerprint,
-        key_lifetime=timedelta(hours=services.settings.idempotency_hours),
+        key_lifetime=lifetime,
         check=lambda: _new_job(services, name, version, said),
     )
 
@@ -69,7 +70,7 @@ def _decide(services: Services, ref: str, said: VerifyBody, key: str | None) -> 
 def _new_job(services: Services, name: str, version: int, said: VerifyBody) -> NewJob:
     """The job that made the version, to be done again."""
     ref, card = f"{name}@{version}", services.repository.card(name, version)
-    lineage, asked = _part(card, "lineage"), _part(card, "requested")
+    lineage, asked = part(card, "lineage"), part(card, "requested")
     try:
         algorithm = _ALGORITHM.validate_python(asked.get("algorithm"))
         given = Hyperparameters.model_validate(asked.get("hyperparameters")).given()
@@ -90,7 +91,7 @@ def _new_job(services: Services, name: str, version: int, said: VerifyBody) -> N
         model=name,
         dataset=dataset.id,
         algorithm=algorithm,
-        hyperparameters=dict(_part(card, "hyperparameters")),
+        hyperparameters=dict(part(card, "hyperparameters")),
         given=given,
         warm_start=parent,
         promote="never",
@@ -108,8 +109,3 @@ def _check_parent(services: Services, ref: str, parent: object) -> None:
     except NotFound as error:
         reason = f"{parent}, whose weights it went on from, is not here"
         raise NotVerifiable(ref=ref, reason=reason) from error
-
-
-def _part(card: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = card.get(name)
-    return value if isinstance(value, Mapping) else {}

@@ -139,7 +139,8 @@ class JobQueue:
     ) -> bool:
         """Write epochs and progress; True if the job is asked to pause.
 
-        Epochs already there are left as they are: a resumed run repeats them to the bit.
+        Epochs already there are left as they are: a resumed run repeats them to the bit. Others show that disk and
+        database do their work again.
         Raises: Superseded.
         """
         values: dict[str, Any] = {"progress": progress.model_dump()} if progress else {"attempt": attempt}
@@ -150,6 +151,7 @@ class JobQueue:
                 fresh = [{"job": job_id, **row.model_dump()} for row in new if row.sequence > last]
                 if fresh:
                     connection.execute(insert(epochs), fresh)
+                    connection.execute(update(jobs).where(jobs.c.id == job_id).values(setbacks=0))
             return bool(connection.execute(select(jobs.c.pause).where(jobs.c.id == job_id)).scalar_one())
 
     @contextmanager
@@ -177,7 +179,7 @@ class JobQueue:
         self._put_back(job_id, attempt, jobs.c.losses, most, failure)
 
     def set_back(self, job_id: str, attempt: int, *, most: int, failure: Failure) -> None:
-        """Note that the disk or the database failed the job: back in the queue, or failed after `most` times."""
+        """Note that disk or database failed the job: back in the queue, or failed after `most` times in a row."""
         self._put_back(job_id, attempt, jobs.c.setbacks, most, failure)
 
     def due_webhooks(self, now: float, *, limit: int = 20) -> list[Job]:

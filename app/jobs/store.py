@@ -19,6 +19,7 @@ from app.jobs.tables import epochs, idempotency, jobs
 from app.jobs.times import timestamp, utc_now
 
 _LAST = 2**31 - 1  # the largest number of a row
+_LIFETIME = timedelta(hours=24)  # of a key
 
 
 class JobStore:
@@ -44,7 +45,7 @@ class JobStore:
         max_queued: int = 1000,
         key: str | None = None,
         fingerprint: str = "",
-        key_lifetime: timedelta = timedelta(hours=24),
+        key_lifetime: timedelta = _LIFETIME,
         check: Callable[[], object] = lambda: None,
     ) -> tuple[Job, bool]:
         """Accept a job and reserve its version number, above `version_floor` and every number given before.
@@ -68,10 +69,10 @@ class JobStore:
                 self._remember(connection, key, fingerprint, job.id)
             return job, True
 
-    def recall(self, key: str, fingerprint: str) -> Job | None:
-        """The job that an earlier request with this key made. Raises: KeyReused."""
+    def recall(self, key: str, fingerprint: str, lifetime: timedelta = _LIFETIME) -> Job | None:
+        """The job that a request with this key made, if that was within `lifetime`. Raises: KeyReused."""
         with reading(self._engine) as connection:
-            return _recall(connection, key, fingerprint)
+            return _recall(connection, key, fingerprint, since=self._since(lifetime))
 
     def get(self, job_id: str) -> Job:
         """One job. Raises: JobNotFound."""
@@ -179,11 +180,6 @@ class JobStore:
             forget(connection, name)
             yield
 
-    def last_version(self, model: str) -> int:
-        """The highest version number ever reserved for a model; 0 if none."""
-        with reading(self._engine) as connection:
-            return _last_version(connection, model)
-
     def _stamp(self) -> str:
         return timestamp(self._now())
 
@@ -194,9 +190,12 @@ class JobStore:
             yield connection
 
     def _known(self, connection: Connection, key: str, fingerprint: str, lifetime: timedelta) -> Job | None:
-        oldest = self._now().timestamp() - lifetime.total_seconds()
-        connection.execute(idempotency.delete().where(idempotency.c.created < oldest))
-        return _recall(connection, key, fingerprint)
+        since = self._since(lifetime)
+        connection.execute(idempotency.delete().where(idempotency.c.created < since))
+        return _recall(connection, key, fingerprint, since=since)
+
+    def _since(self, lifetime: timedelta) -> float:
+        return self._now().timestamp() - lifetime.total_seconds()
 
     def _remember(self, connection: Connection, key: str, fingerprint: str, job_id: str) -> None:
         created = self._now().timestamp()
@@ -256,8 +255,9 @@ def _check_unneeded(connection: Connection, name: str, versions: Sequence[int]) 
             raise VersionInUse(name=name, version=version, by=f"job {job}")
 
 
-def _recall(connection: Connection, key: str, fingerprint: str) -> Job | None:
-    row = connection.execute(select(idempotency).where(idempotency.c.key == key)).first()
+def _recall(connection: Connection, key: str, fingerprint: str, *, since: float) -> Job | None:
+    query = select(idempotency).where(idempotency.c.key == key, idempotency.c.created >= since)
+    row = connection.execute(query).first()
     if row is None:
         return None
     if row.fingerprint != fingerprint:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 
 from app.errors import NeuronaError, NotFound
 from app.repository.catalogue import Catalogue, Stamp
@@ -22,11 +23,12 @@ from app.repository.names import PRODUCTION
 
 @dataclass(slots=True)
 class _Held:
-    """A reference with the model it means; `stamp` is what it was resolved from."""
+    """A reference with the model it means; `stamp` is what it was resolved from, as the `turn`-th since the start."""
 
     model: Model
     key: Key
     stamp: Stamp | None
+    turn: int
     fresh_until: float
 
 
@@ -61,6 +63,7 @@ class ModelCache:
         self._loaded = LoadedModels(self._load, capacity_bytes)
         self._lock = threading.Lock()  # for writing _held and _pending
         self._held: dict[str, _Held] = {}
+        self._turns = count()  # of two that looked, who looked first
         self._pending: set[str] = set()
         self._failures: dict[str, _Failure] = {}
         self._proven: dict[str, int] = {}
@@ -190,7 +193,7 @@ class ModelCache:
 
     def _follow(self, ref: str) -> Model:
         """Loads what `ref` means now and holds it; a version that failed a moment ago fails again at once."""
-        stamp = self._catalogue.stamp(ref)
+        turn, stamp = next(self._turns), self._catalogue.stamp(ref)
         try:
             key = self._catalogue.resolve(ref)
         except NotFound:
@@ -204,13 +207,13 @@ class ModelCache:
         except Exception as error:
             self._fail(ref, key, error)
             raise
-        self._hold(ref, _Held(model, key, stamp, self._clock() + self._refresh_seconds))
+        self._hold(ref, _Held(model, key, stamp, turn, self._clock() + self._refresh_seconds))
         return model
 
     def _hold(self, ref: str, held: _Held) -> None:
         with self._lock:
             before = self._held.get(ref)
-            if before is None or (before.stamp or ()) <= (held.stamp or ()):
+            if before is None or before.turn < held.turn:
                 self._held[ref] = held
             self._failures.pop(ref, None)
             kept = {*self._loaded.sizes(), held.key}

@@ -89,7 +89,7 @@ class Catalogue:
     def stamp(self, ref: str) -> Stamp | None:
         """A cheap token that is another one whenever `ref` may have come to mean something else.
 
-        Of two stamps of an alias the greater is the later. None: what it hangs on does not exist.
+        None: what it hangs on does not exist.
         """
         wanted = parse_reference(ref)
         last = ALIASES if wanted.version is None else str(wanted.version)

@@ -13,6 +13,7 @@ from app.jobs import Algorithm, Job, plan
 from app.jobs.plan import Shape
 from app.jobs.times import timestamp, utc_now
 from app.repository.model import Model
+from app.repository.names import PRODUCTION
 from app.training import origin, verification
 from app.training.card import compose, made
 from app.training.checkpoints import Finished
@@ -228,23 +229,22 @@ class Run:
             ),
             created_at=timestamp(utc_now()),
         )
-        with (
-            self.place.repository.staged(model, members=outcome.kept) as publish,
-            self.place.jobs.ending(self.job.id, self.attempt) as end,
-        ):
-            publish()
-            verdict = jury.decide()
-            end.confirm()
-            if verdict.promoted:
-                self.place.repository.set_alias(
-                    self.job.model, "production", self.job.version, job=self.job.id
+        with self.place.repository.staged(model, members=outcome.kept) as publish:
+            jury.decide()  # production may have moved meanwhile; to compare takes longer than an ending may
+            with self.place.jobs.ending(self.job.id, self.attempt) as end:
+                publish()
+                verdict = jury.decide()
+                end.confirm()
+                if verdict.promoted:
+                    self.place.repository.set_alias(
+                        self.job.model, PRODUCTION, self.job.version, job=self.job.id
+                    )
+                end.succeed(
+                    hyperparameters=dict(outcome.hyperparameters),
+                    metrics={**metrics, "promotion": {**verdict.promotion, "promoted": verdict.promoted}},
+                    promoted=verdict.promoted,
+                    warnings=[*self.warnings, *verdict.notes],
                 )
-            end.succeed(
-                hyperparameters=dict(outcome.hyperparameters),
-                metrics={**metrics, "promotion": {**verdict.promotion, "promoted": verdict.promoted}},
-                promoted=verdict.promoted,
-                warnings=[*self.warnings, *verdict.notes],
-            )
         self.place.checkpoints.discard(self.job.id)
         return "succeeded"
 

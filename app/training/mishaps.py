@@ -8,8 +8,6 @@ from app.errors import StorageFailed, Superseded, WorkerLost
 from app.jobs import JobQueue
 from app.training.failure import failure_of
 
-_MOST_SETBACKS = 60  # about five minutes without disk or database
-
 
 @dataclass(kw_only=True)
 class Mishap:
@@ -39,10 +37,11 @@ class Lost(Mishap):
 class SetBack(Mishap):
     """Disk or database failed the job."""
 
+    most: int
     error: StorageFailed
 
     def settle(self, jobs: JobQueue) -> None:
-        jobs.set_back(self.job_id, self.attempt, most=_MOST_SETBACKS, failure=failure_of(self.error))
+        jobs.set_back(self.job_id, self.attempt, most=self.most, failure=failure_of(self.error))
 
 
 @dataclass(kw_only=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.errors import NeuronaError, StorageFailed
 from app.jobs import Job
+from app.repository.names import PRODUCTION
 from app.repository.repository import Repository
 from app.training.material import Material
 from app.training.production import losses_of
@@ -72,7 +73,7 @@ class Jury:
         return Verdict(promoted=promoted, promotion={"rule": rule, **told}, notes=notes)
 
     def _production(self) -> int | None:
-        return self._repository.aliases(self._job.model).get("production")
+        return self._repository.aliases(self._job.model).get(PRODUCTION)
 
     def _compare(self, version: int) -> Comparison | str:
         """How the version does beside this one, or why that cannot be said."""

@@ -46,7 +46,7 @@ class Trainer:
     memory: Callable[[], int | None] = memory_available
     ready: threading.Event = field(default_factory=threading.Event)  # set once it may hold jobs
     _running: dict[Future[str], tuple[str, int]] = field(default_factory=dict)
-    _starved: dict[str, float] = field(default_factory=dict)
+    _starved: dict[str, float] = field(default_factory=dict)  # the next job, and since when only memory lacks
     _mishaps: list[Mishap] = field(default_factory=list)
     _active: bool = False
     _renewed: float = float("-inf")
@@ -117,9 +117,11 @@ class Trainer:
         """The next job, if there is memory for it (on a cluster that others run, always)."""
         job = self.jobs.next()
         if job is None:
+            self._starved.clear()
             return None
         free = None if self.settings.dask_address else self.memory()
         if free is None or job.memory_bytes <= free:
+            self._starved.clear()
             return job
         shortage = f"needs about {gigabytes(job.memory_bytes)}, {gigabytes(free)} free"
         if job.id not in self._starved:
@@ -183,7 +185,8 @@ class Trainer:
             return Lost(job_id=job_id, attempt=attempt, due=self.clock(), most=self.settings.max_attempts)
         if isinstance(error, StorageFailed):
             log.warning("job %s: attempt %d was set back: %s", job_id, attempt, error, extra=named)
-            return SetBack(job_id=job_id, attempt=attempt, due=self.clock() + _SETBACK_SECONDS, error=error)
+            due, most = self.clock() + _SETBACK_SECONDS, self.settings.max_setbacks
+            return SetBack(job_id=job_id, attempt=attempt, due=due, most=most, error=error)
         log.error("job %s: attempt %d broke", job_id, attempt, exc_info=error, extra=named)
         return Broken(job_id=job_id, attempt=attempt, due=self.clock(), error=error)
 

@@ -9,7 +9,6 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -49,10 +48,14 @@ class Webhooks:
         """Deliver until `stop` is set. Of several senders on one database, one sends at a time."""
         owner = secrets.token_hex(8)
         while not stop.wait(_LOOK_SECONDS):
-            with suppress(StorageFailed):
+            try:
                 due = self.jobs.due_webhooks(self.now())
                 if due and self.jobs.hold_lease("webhooks", owner, _LEASE_SECONDS):
                     self.deliver(due)
+            except StorageFailed:
+                pass  # the trainer tells of it
+            except Exception:
+                log.exception("webhooks could not be sent")
 
     def deliver(self, due: Sequence[Job]) -> None:
         """Try these, a few at a time."""

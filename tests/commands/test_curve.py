@@ -42,11 +42,15 @@ class Server(httpx.BaseTransport):
 
     def __init__(self, *streams: "str | Exception | int") -> None:
         self.streams: Iterator[str | Exception | int] = iter(streams)
+        self.progress: Iterator[httpx.Response | Exception] = iter([])
         self.resumed: list[str] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if not request.url.path.endswith("/events"):
-            return httpx.Response(200, json=state("running"))
+            told = next(self.progress, httpx.Response(200, json=state("running")))
+            if isinstance(told, Exception):
+                raise told
+            return told
         self.resumed.append(request.headers["Last-Event-ID"])
         stream = next(self.streams)
         if isinstance(stream, Exception):
@@ -90,6 +94,14 @@ def test_plain_lines_grow_rarer_and_end_with_the_last_epoch_of_each_candidate() 
     assert [number for name, number in shown if name == "relu_network"] == (
         ["1", "2", "3", "5", "7", "10", "15", "20", "30", "50", "70", "100", "118"]
     )
+
+
+def test_a_job_that_cannot_be_asked_for_its_progress_is_drawn_with_what_is_known() -> None:
+    server = Server(event(epoch(1)) + ending())
+    server.progress = iter([httpx.Response(503, json={"code": "storage_failed"}), httpx.ConnectError("gone")])
+    out = Terminal()
+    assert follow(server, out)["state"] == "succeeded"
+    assert "epoch 1" in out.getvalue()
 
 
 def test_a_lost_connection_is_taken_up_behind_the_last_epoch_seen() -> None:

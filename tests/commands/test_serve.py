@@ -1,12 +1,13 @@
 """What `neurona serve` makes of its settings before it serves."""
 
+import argparse
 import resource
 from pathlib import Path
 
 import pytest
 
 from app import bootstrap
-from app.commands.configuration import configured
+from app.commands import serve, trainer
 from app.commands.serve import with_room
 from app.settings import Settings
 
@@ -45,18 +46,19 @@ def test_where_the_system_allows_fewer_connections_are_fewer(files, caplog):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("command", "name", "value", "said"),
     [
-        ("PORT", "many", "NEURONA_PORT: Input should be a valid integer"),
-        ("WORKERS", "0", "NEURONA_WORKERS: Input should be greater than or equal to 1"),
-        ("API_KEYS", "admin:short", "NEURONA_API_KEYS: a key is written role:key"),
-        ("API_KEYS_FILE", "/nowhere/keys", "NEURONA_API_KEYS: "),
+        (serve, "PORT", "many", "NEURONA_PORT: Input should be a valid integer"),
+        (trainer, "PORT", "many", "NEURONA_PORT: Input should be a valid integer"),
+        (serve, "WORKERS", "0", "NEURONA_WORKERS: Input should be greater than or equal to 1"),
+        (serve, "API_KEYS", "admin:short", "NEURONA_API_KEYS: a key is written role:key"),
+        (serve, "API_KEYS_FILE", "/nowhere/keys", "NEURONA_API_KEYS: "),
     ],
 )
-def test_a_wrong_setting_ends_the_command_with_a_sentence(monkeypatch, capsys, name, value, said):
+def test_a_wrong_setting_ends_the_command_with_a_sentence(monkeypatch, capsys, command, name, value, said):
     monkeypatch.setenv(f"NEURONA_{name}", value)
     with pytest.raises(SystemExit) as ended:
-        configured()
+        command.run(argparse.Namespace(with_parent=False))
     assert ended.value.code == 2
     told = capsys.readouterr().err
     assert told.startswith(said)

@@ -165,6 +165,21 @@ def test_setbacks_are_counted_apart_from_lost_workers(store, queue, new_job):
     assert (store.get(job.id).state, store.get(job.id).error) == ("failed", failure)
 
 
+def test_setbacks_are_counted_anew_once_the_job_has_gone_on(store, queue, new_job):
+    store.submit(new_job())
+    failure = Failure(code="storage_failed", message="disk full")
+    job, attempt = queue.claim()
+    queue.set_back(job.id, attempt, most=2, failure=failure)
+    job, attempt = queue.claim()
+    queue.record(job.id, attempt, [epoch(1)])
+    queue.set_back(job.id, attempt, most=2, failure=failure)
+    assert store.get(job.id).state == "queued"
+    job, attempt = queue.claim()
+    queue.record(job.id, attempt, [epoch(1)])  # which it had before: nothing new
+    queue.set_back(job.id, attempt, most=2, failure=failure)
+    assert store.get(job.id).state == "failed"
+
+
 def test_a_loss_reported_for_an_old_attempt_changes_nothing(store, queue, new_job):
     store.submit(new_job())
     job, old = queue.claim()

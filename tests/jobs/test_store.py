@@ -1,6 +1,7 @@
 """Jobs are accepted once, numbered once, listed newest first, and cancelled until they end."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 
@@ -72,6 +73,15 @@ def test_a_key_is_forgotten_after_its_lifetime(store, clock, new_job):
     assert later.id != job.id
 
 
+def test_a_key_is_not_recalled_after_its_lifetime_whatever_it_came_with(store, clock, new_job):
+    job, _ = store.submit(new_job(), key="k", fingerprint="a")
+    clock.forward(3600)
+    assert store.recall("k", "a").id == job.id
+    assert store.recall("k", "b", timedelta(minutes=59)) is None
+    clock.forward(23 * 3600 + 1)
+    assert store.recall("k", "a") is None
+
+
 def test_concurrent_requests_with_one_key_make_one_job(store, url, new_job):
     from app.jobs import JobStore
 
@@ -99,7 +109,7 @@ def test_a_full_queue_refuses_with_a_time_to_come_back(store, new_job):
     with pytest.raises(Busy) as refused:
         store.submit(new_job(), max_queued=1)
     assert refused.value.retry_after > 0
-    assert store.last_version("iris") == 1
+    assert store.submit(new_job())[0].version == 2
 
 
 def test_pages_run_from_the_newest_to_the_oldest_without_gap_or_double(store, new_job):
@@ -185,11 +195,11 @@ def test_a_verification_has_the_version_it_is_about_and_reserves_no_number(store
     made, _ = store.submit(new_job())
     checks = [store.submit(new_job(kind="verify", verifies=1), version_floor=5)[0] for _ in range(3)]
     assert [(each.kind, each.version) for each in (made, *checks)] == [("train", 1)] + [("verify", 1)] * 3
-    assert store.last_version("iris") == 1
     other, _ = store.submit(new_job(model="shipped", kind="verify", verifies=4))
-    assert (other.version, store.last_version("shipped")) == (4, 0)
+    assert other.version == 4
+    assert store.submit(new_job(model="shipped"))[0].version == 1
     assert store.submit(new_job())[0].version == 2
-    assert [queue.claim()[0].kind for _ in range(6)] == ["train", *["verify"] * 4, "train"]
+    assert [queue.claim()[0].kind for _ in range(7)] == ["train", *["verify"] * 4, "train", "train"]
     assert {each.version for each in store.page(kind="verify", model="iris")[0]} == {1}
     assert [each.id for each in store.page(kind="train")[0]][-1] == made.id
 

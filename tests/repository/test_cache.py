@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import os
 import threading
 import time
 import tracemalloc
@@ -199,6 +200,23 @@ def test_a_deleted_alias_or_version_is_noticed(cache, published, ticks):
     with pytest.raises(AliasNotFound):
         cache.get("iris")
     assert cache.peek("iris") is None
+
+
+def test_aliases_that_are_put_back_with_their_time_are_followed(cache, published, root, ticks, later):
+    """As a restored copy has them, or one that keeps up with another folder."""
+    file, refs = root / "iris" / "aliases.json", ("iris", "iris@production")
+    text, moment = file.read_bytes(), file.stat().st_mtime_ns
+    published.set_alias("iris", "production", 2)
+    assert [cache.get(ref).version for ref in refs] == [2, 2]
+    file.unlink()
+    file.write_bytes(text)
+    os.utime(file, ns=(moment, moment))
+    ticks.now = 1
+    assert cache.get("iris").version == 2
+    later.run()
+    assert cache.get("iris").version == 1
+    cache.refresh("iris")
+    assert cache.get("iris@production").version == 1
 
 
 def test_a_disk_that_fails_for_a_while_changes_nothing_for_what_is_held(cache, ticks, monkeypatch):

@@ -66,6 +66,16 @@ def test_a_job_for_which_memory_never_comes_fails_with_the_numbers(bench, traine
     assert not trainer._admitted()
 
 
+def test_the_wait_for_memory_begins_anew_after_a_job_has_been_admitted(bench, trainer):
+    job = bench.submit(memory_bytes=1_900_000_000)
+    trainer._admitted()
+    trainer.memory.free = 2 * 10**9
+    assert trainer._admitted().id == job.id
+    trainer.memory.free, trainer.clock.now = 10**9, 1e6  # it ran for days and lost its worker
+    assert not trainer._admitted()
+    assert bench.store.get(job.id).state == "queued"
+
+
 def test_a_job_is_not_given_up_for_another_that_was_cancelled_just_then(bench, trainer, monkeypatch):
     large, small = bench.submit(memory_bytes=1_900_000_000), bench.submit(memory_bytes=1)
     trainer._admitted()

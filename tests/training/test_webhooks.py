@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from app.errors import StorageFailed
+from app.jobs import JobQueue
 from app.jobs.records import Webhook
 from app.training.webhooks import Webhooks, is_public
 
@@ -220,3 +222,20 @@ def test_who_answers_a_letter_at_a_time_does_not_hold_the_others_up(webhooks, be
         deliver(webhooks, time)
         assert monotonic() - began < 3
         thread.join()
+
+
+def test_a_fault_of_the_records_ends_no_sender(webhooks, bench, time, listener, monkeypatch, caplog):
+    job, real, stop = ended(bench, listener.url), JobQueue.due_webhooks, threading.Event()
+    faults = iter([ValueError("a record that cannot be read"), StorageFailed(what="read", reason="gone")])
+
+    def due(self, now):
+        if (fault := next(faults, None)) is not None:
+            raise fault
+        stop.set()
+        return real(self, now)
+
+    monkeypatch.setattr(JobQueue, "due_webhooks", due)
+    monkeypatch.setattr("app.training.webhooks._LOOK_SECONDS", 0.001)
+    webhooks.run(stop)
+    assert [headers["X-Neurona-Job"] for _, headers, _ in listener.heard] == [job.id]
+    assert caplog.text.count("webhooks could not be sent") == 1

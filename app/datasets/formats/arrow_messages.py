@@ -99,7 +99,7 @@ def weigh(source: Any) -> Weighed:
 
 def _check_unpacked(message: RowMessage) -> None:
     batch, body = message.batch, message.body
-    if batch.field(_COMPRESSION) is None:
+    if not message.compressed:
         return
     buffers = batch.follow(_BUFFERS)
     (count,) = struct.unpack_from("<I", buffers.data, buffers.at)

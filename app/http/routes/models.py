@@ -123,6 +123,7 @@ def delete_model(rooms: Rooms, ref: Ref) -> None:
     if not version:
         with rooms.jobs.model_unneeded(name, rooms.repository.versions(name)):
             rooms.repository.delete_model(name)
+        rooms.cache.refresh(name)
         return
     number = rooms.repository.resolve(ref)[1]
     if version != str(number):
@@ -130,6 +131,7 @@ def delete_model(rooms: Rooms, ref: Ref) -> None:
         raise Invalid(Problem(message=message, location="path.ref"))
     with rooms.jobs.version_unneeded(name, [number]):
         rooms.repository.delete_version(name, number)
+    rooms.cache.refresh(name)
 
 
 @router.get(

@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import io
+import struct
 
 import numpy as np
 import pyarrow as pa
@@ -183,6 +184,19 @@ def test_a_compressed_batch_is_weighed_before_it_is_unpacked(fault, monkeypatch)
         ) as writer:
             writer.write_table(table)
         assert isinstance(fault(file.getvalue(), STREAM), TooLarge)
+
+
+def test_the_first_way_of_saying_compressed_is_weighed_too(fault, monkeypatch):
+    """A buffer that claims to be a gigabyte, told of in the metadata of its message as Arrow 0.17 did."""
+    from app.datasets.formats import arrow_messages
+
+    claim, codec = struct.pack("<q", 1 << 30), {"ARROW:experimental_compression": "zstd"}
+    batch = pa.record_batch({"n": np.frombuffer(claim + bytes(24)), "y": np.zeros(4, "int64")})
+    file = io.BytesIO()
+    with ipc.new_stream(file, batch.schema) as writer:
+        writer.write_batch(batch, custom_metadata=codec)
+    monkeypatch.setattr(arrow_messages, "MOST_UNPACKED", 1_000_000)
+    assert isinstance(fault(file.getvalue(), STREAM), TooLarge)
 
 
 def test_a_table_beyond_the_limit_is_too_large(new_store, writers):
