@@ -56,6 +56,7 @@ PLACES = {
     "pydantic": ("app.settings", "app.jobs", "app.http"),
     "pydantic_settings": ("app.settings",),
     "uvicorn": ("app.commands", "app.http.connections", "app.http.protocol"),
+    "httptools": ("app.http.connections",),
     "httpx": ("app.commands", "app.training"),
 }
 # Law 1: arrays in, arrays out. Files, clocks, logs, processes and hidden randomness are not for core.

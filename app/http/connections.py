@@ -7,9 +7,11 @@ while all goes well: a look at each connection every second, and a comparison fo
 
 import logging
 import secrets
+import sys
 from functools import lru_cache
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.http.errors import problem
@@ -21,6 +23,7 @@ _BEYOND = 8  # one connection in so many beyond max_connections is answered, wit
 _CLOSE = (b"connection", b"close")
 _DETAILS = {
     400: "What came is no HTTP/1.1 request.",
+    405: "CONNECT is for proxies, which this server is not.",
     408: "The head of the request took more than {0.head_seconds:g} s to come (head_seconds).",
     431: "The head of the request is larger than {0.max_head_bytes} bytes (max_head_bytes).",
 }
@@ -52,8 +55,39 @@ class Connection(HttpToolsProtocol):
         self._head_bytes, self._head_since = 0, 0.0
         self._unsent, self._unsent_since = 0, 0.0  # bytes of an answer that waited at first, and since when
         self._rest = Rest()
+        self._piece = b""  # what came last
 
     # What uvicorn calls
+
+    def data_received(self, data: bytes) -> None:
+        self._piece = data
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read a request again without its offer to switch to another protocol (RFC 9110, section 7.8).
+
+        uvicorn calls this where the parser has stopped behind such a head, and would lose what follows: the body.
+        """
+        offer = sys.exception()
+        assert isinstance(offer, httptools.HttpParserUpgrade)
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        if method == b"CONNECT":  # which is an offer by itself
+            self._end(405)
+            return
+        kept = [(name, value) for name, value in self.headers if name != b"upgrade"]
+        head = b"".join(b"%s: %s\r\n" % pair for pair in kept)
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        begun = b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version, head)
+        self.data_received(begun + self._piece[offer.args[0] :])
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)

@@ -162,10 +162,8 @@ class Door:
 
     def _id(self, headers: Headers) -> bytes:
         """The caller's request id, if it is one that can be shown, or a new one."""
-        request_id = headers.get(b"x-request-id")
-        if request_id is None or not _SAFE.fullmatch(request_id):
-            return b"%s%08x" % (self._process, next(self._numbers))
-        return request_id
+        request_id = headers.get(b"x-request-id", b"").strip()
+        return request_id if _SAFE.fullmatch(request_id) else b"%s%08x" % (self._process, next(self._numbers))
 
     def _count(self, scope: Scope, route: str, status: int, began: float) -> None:
         seconds = perf_counter() - began

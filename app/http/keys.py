@@ -22,6 +22,7 @@ from app.storage.folder import make_folder, write_atomic
 _MADE = "admin-key.sha256"
 _LINE = re.compile(r"(?P<role>predict|train|admin)[:\s]+(?P<key>\S{16,512})")
 _HASHED = "sha256:"
+_LONGEST = 300  # bytes of an origin or a host, which are remembered
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -49,7 +50,8 @@ _PATTERNS = [(re.compile(method), re.compile(path, re.DOTALL), role) for method,
 
 def role_needed(method: str, path: str) -> Role:
     """The role that a request needs."""
-    return next(role for verb, place, role in _PATTERNS if verb.fullmatch(method) and place.fullmatch(path))
+    found = (role for verb, place, role in _PATTERNS if verb.fullmatch(method) and place.fullmatch(path))
+    return next(found, Role.ADMIN)  # no path at all: OPTIONS *
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class Keys:
             return
         if not self.roles:
             who = headers.get(b"origin"), headers.get(b"sec-fetch-site"), headers.get(b"host", b"localhost")
+            if any(said is not None and len(said) > _LONGEST for said in who):
+                raise _refused(address)
             if not _is_welcome(address, *who, self.origins):
                 raise _refused(address)
             return

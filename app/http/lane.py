@@ -33,6 +33,7 @@ Headers: TypeAlias = Mapping[bytes, bytes]
 
 _MODELS, _PREDICT = "/v1/models/", "/predict"
 _TENSORS, _INFER = "/v2/models/", "/infer"
+_LONGEST_PATH = 300  # that is remembered: names have 64 characters, and anybody may send longer ones
 _UNAVAILABLE = 503  # what only a model that there is can be
 _FAILED, _BROKEN = 400, 500  # a status from here on is no prediction, and that of a fault of our own
 _SMALL_BODY = 64 * 1024  # waits for its rest without a place: uvicorn has it in memory anyway
@@ -68,25 +69,14 @@ class Lane:
         )
 
     @staticmethod
-    @lru_cache(maxsize=1024)  # the same few models are asked for at every request
     def takes(path: str) -> Call | None:
         """What is called, if the path is one of the lane's."""
-        if path.endswith(_PREDICT) and path.startswith(_MODELS):
-            ref = path[len(_MODELS) : -len(_PREDICT)]
-            return None if "/" in ref else Call("/v1/models/{ref}/predict", ref, native=True)
-        if path.endswith(_INFER) and path.startswith(_TENSORS):
-            model, *rest = path[len(_TENSORS) : -len(_INFER)].split("/")
-            if not rest:
-                return Call("/v2/models/{name}/infer", model)
-            if len(rest) == 2 and rest[0] == "versions":
-                return Call("/v2/models/{name}/versions/{version}/infer", model, rest[1])
-        return None
+        return (_call if len(path) <= _LONGEST_PATH else _find_call)(path)
 
-    @classmethod
-    @lru_cache(maxsize=1024)
-    def takes_plainly(cls, url: bytes) -> Call | None:
+    @staticmethod
+    def takes_plainly(url: bytes) -> Call | None:
         """The same of a URL as it was sent, if it is a path and nothing else, with nothing in it to decode."""
-        return None if b"%" in url or b"?" in url or not url.isascii() else cls.takes(url.decode())
+        return _plain_call(url) if len(url) <= _LONGEST_PATH else None
 
     def at_once(self, call: Call, headers: Headers, body: bytes) -> Reply | None:
         """The answer to a call whose body is all here, if that needs no waiting; None to have it asked in `answer`.
@@ -186,6 +176,27 @@ class Lane:
     def _infer(self, call: Call, headers: Headers, body: bytes) -> Reply:
         named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
         return self._inference.infer(model=call.model, version=call.version, headers=named, body=body)
+
+
+def _find_call(path: str) -> Call | None:
+    if path.endswith(_PREDICT) and path.startswith(_MODELS):
+        ref = path[len(_MODELS) : -len(_PREDICT)]
+        return None if "/" in ref else Call("/v1/models/{ref}/predict", ref, native=True)
+    if path.endswith(_INFER) and path.startswith(_TENSORS):
+        model, *rest = path[len(_TENSORS) : -len(_INFER)].split("/")
+        if not rest:
+            return Call("/v2/models/{name}/infer", model)
+        if len(rest) == 2 and rest[0] == "versions":
+            return Call("/v2/models/{name}/versions/{version}/infer", model, rest[1])
+    return None
+
+
+_call = lru_cache(maxsize=1024)(_find_call)  # the same few models are asked for at every request
+
+
+@lru_cache(maxsize=1024)
+def _plain_call(url: bytes) -> Call | None:
+    return None if b"%" in url or b"?" in url or not url.isascii() else _find_call(url.decode())
 
 
 def _small(headers: Headers) -> bool:

@@ -98,6 +98,13 @@ class ModelCache:
             with suppress(NeuronaError):
                 self._follow(ref)
 
+    def release(self, name: str) -> None:
+        """Lets go of every version of a model, until it is asked for again."""
+        self._loaded.drop(name)
+        with self._lock:
+            for ref in [ref for ref, held in self._held.items() if held.key[0] == name]:
+                del self._held[ref]
+
     def follow(self) -> None:
         """Follows, in the loader's thread, every held reference that has come to mean another version.
 

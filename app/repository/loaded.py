@@ -41,6 +41,12 @@ class LoadedModels:
             if key in self._models:
                 self._models.move_to_end(key)
 
+    def drop(self, name: str) -> None:
+        """Lets go of all versions of a model."""
+        with self._lock:
+            for key in [key for key in self._models if key[0] == name]:
+                del self._models[key]
+
     def sizes(self) -> dict[Key, int]:
         """What is here, least recently used first, with its bytes."""
         with self._lock:

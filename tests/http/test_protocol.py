@@ -53,7 +53,6 @@ OTHERWISE = {
     "an encoding": post(PREDICT, ROWS, JSON, b"content-encoding: gzip"),
     "an escaped path": post(b"/v1/models/iri%73/predict", ROWS, JSON),
     "a query": post(PREDICT + b"?x=1", ROWS, JSON),
-    "an offer to switch": post(PREDICT, ROWS, JSON, b"connection: upgrade", b"upgrade: websocket"),
     "a question before the body": post(PREDICT, ROWS, JSON, b"expect: 100-continue"),
     "another method": b"GET " + PREDICT + b" HTTP/1.1\r\nhost: localhost\r\n\r\n",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01",
@@ -220,6 +219,32 @@ def test_what_is_held_is_answered_though_it_is_looked_at_or_the_server_ends(
     answer = asyncio.run(interrupted())
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert (b"connection: close" in answer) == (interruption == "shutdown")
+
+
+@pytest.mark.parametrize("to", [b"h2c", b"websocket", b"TLS/1.2, HTTP/2.0"])
+@pytest.mark.parametrize("cut", [0, 1, -20, -1])
+@pytest.mark.parametrize("body", [ROWS, b"GET /v2 HTTP/1.1\r\nhost: localhost\r\n\r\n"])
+def test_an_offer_to_switch_is_declined_and_the_body_is_a_body(
+    config: Config, to: bytes, cut: int, body: bytes
+) -> None:
+    """As curl --http2 and other clients that prefer HTTP/2 send it."""
+    offers = (b"connection: Upgrade, HTTP2-Settings", b"upgrade: " + to, b"http2-settings: AAMAAABk")
+    sent = post(PREDICT, body, JSON, *offers) + post(INFER, TENSOR, JSON)
+    at = sent.index(b"\r\n\r\n") + 4 + cut
+    ours = asyncio.run(converse(LaneProtocol, config, [sent[:at], sent[at:]]))
+    plain = asyncio.run(
+        converse(LaneProtocol, config, [post(PREDICT, body, JSON) + post(INFER, TENSOR, JSON)])
+    )
+    assert headers_sorted(ours[0]) == headers_sorted(plain[0])
+    assert ours[0].count(b"HTTP/1.1 ") == 2
+
+
+def test_a_tunnel_is_refused(config: Config) -> None:
+    head = b"CONNECT localhost:80 HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    answer, closed, _ = asyncio.run(converse(LaneProtocol, config, [head + GET]))
+    assert answer.startswith(b"HTTP/1.1 405 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert closed
 
 
 def headers_sorted(answers: bytes) -> list[bytes]:

@@ -33,7 +33,7 @@ def split(headers: Mapping[str, str], body: bytes, *, limit: int, setting: str) 
     said = headers.get(HEADER)
     if said is None:
         return Body(head=body, blobs=memoryview(b""))
-    length = int(said) if _WHOLE.fullmatch(said) else -1
+    length = int(said) if _WHOLE.fullmatch(said.strip()) else -1  # the parser leaves blanks behind it
     if not 0 <= length <= len(body):
         reason = f"Inference-Header-Content-Length must be from 0 to {len(body)}, got {printable(said)!r}"
         raise Unreadable(what="The request", reason=reason)

@@ -56,14 +56,14 @@ def load(catalogue: Catalogue, cache: ModelCache, name: str, body: bytes) -> Non
     cache.get(name)
 
 
-def refuse_unload(catalogue: Catalogue, name: str) -> None:
-    """Raises: ModelNotFound; Invalid, since a model is served for as long as it is in the repository."""
+def unload(catalogue: Catalogue, cache: ModelCache, name: str, body: bytes) -> None:
+    """Lets go of what is in memory of a model, whose next request loads it again.
+
+    Raises: ModelNotFound; Unreadable, Invalid.
+    """
+    fields(options(body).get("parameters"), "parameters")
     keys(catalogue, name)
-    message = (
-        f"model {name!r} is served for as long as it is in the repository: unloaded, its next request would load"
-        f" it again. Memory is freed by itself; to stop serving it, DELETE /v1/models/{name}"
-    )
-    raise Invalid(Problem(message=message))
+    cache.release(name)
 
 
 def _entry(key: Key, loaded: bool, failure: str | None) -> dict[str, Any]:

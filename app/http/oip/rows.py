@@ -1,5 +1,6 @@
 """From the tensors of a request to the rows that it asks about."""
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -27,6 +28,7 @@ from core.encoding import (
 )
 
 _SINGLE = "FP32"
+_UNCOUNTED = 1 << 63  # elements
 
 
 def rows(encoding: Encoding, ask: Ask, *, max_rows: int) -> Request:
@@ -89,6 +91,8 @@ def _check(port: Port, tensor: Tensor, max_rows: int) -> None:
     if not port.takes(tensor.shape):
         expected, got = shape_text(port.shape), shape_text(tensor.shape)
         raise wrong(f"{tensor.place}: expected shape {expected}, got {got}")
+    if math.prod(tensor.shape) >= _UNCOUNTED:
+        raise wrong(f"{tensor.place}: a shape of {shape_text(tensor.shape)} is of more elements than can be")
     check_rows(tensor.shape[0], max_rows)
 
 

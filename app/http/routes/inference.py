@@ -18,11 +18,11 @@ from app.http.routes.inference_examples import (
     INFER_BODY,
     LOADED,
     MODEL,
-    NOT_UNLOADED,
     OPTIONAL_BODY,
     READY,
     SERVER,
     STATISTICS,
+    UNLOADED,
 )
 from app.http.services import Services
 from app.repository.names import is_name, version_number
@@ -137,12 +137,15 @@ async def post_load(request: Request, rooms: Rooms, name: Name) -> dict[str, Any
 
 @router.post(
     "/repository/models/{name}/unload",
-    summary="Not offered",
-    responses=NOT_UNLOADED,
+    summary="Let go of a model's memory",
+    responses=UNLOADED,
+    openapi_extra={"requestBody": OPTIONAL_BODY},
 )
-def post_unload(rooms: Rooms, name: Name) -> None:
-    """A model is served for as long as it is in the repository."""
-    repository.refuse_unload(rooms.repository, _known(name))
+async def post_unload(request: Request, rooms: Rooms, name: Name) -> dict[str, Any]:
+    """Of this process. The model stays in the repository: its next request loads it again."""
+    body = await _body(request, rooms)
+    await anyio.to_thread.run_sync(repository.unload, rooms.repository, rooms.cache, _known(name), body)
+    return {}
 
 
 async def _body(request: Request, rooms: Services) -> bytes:

@@ -151,7 +151,10 @@ LOADED: dict[int | str, dict[str, Any]] = {
     200: _answer("Loaded", {"type": "object"}, {}),
     **errors(400, 404, 408, 413, 415, 503),
 }
-NOT_UNLOADED = {200: _answer("Never", {"type": "object"}, {}), **errors(400, 404)}
+UNLOADED: dict[int | str, dict[str, Any]] = {
+    200: _answer("Let go", {"type": "object"}, {}),
+    **errors(400, 404, 408, 413, 415),
+}
 HEADER = {
     "name": "Inference-Header-Content-Length",
     "in": "header",

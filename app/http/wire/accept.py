@@ -21,6 +21,8 @@ def choose(accept: str | None, offers: Sequence[str]) -> str:
     if not accept or accept in ("*/*", offers[0]):
         return offers[0]
     found = ranges(accept)
+    if not found:
+        return offers[0]
     ranked = [(*_match(offer, found), -place) for place, offer in enumerate(offers)]
     quality, _, place = max(ranked)
     if quality <= 0:

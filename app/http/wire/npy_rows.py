@@ -10,7 +10,7 @@ import numpy as np
 from app.errors import Unreadable
 from app.http.wire.problems import Problems, check_rows, described, shown, wrong
 from app.http.wire.request import Request
-from app.http.wire.schema import of_matrix
+from app.http.wire.schema import is_vector, of_matrix
 from core.arrays import Array
 from core.encoding import Encoding
 
@@ -33,20 +33,21 @@ class Header(NamedTuple):
 
 
 def read(body: bytes, encoding: Encoding, *, max_rows: int) -> Request:
-    """The rows of an array. NaN is a missing value.
+    """The rows of an array; of a vector, an image may stand as it is. NaN is a missing value.
 
     Raises `Unreadable` (not an array, cut short, or too long), `Invalid` (not an array of this model's shape,
     not of real numbers, not finite, or the model has columns that are not numbers) or `TooLarge`.
     """
     if encoding.inputs is None:
         raise wrong("an array of numbers cannot hold this model's mixed columns; send JSON, CSV or Arrow")
-    matrix = _matrix(body, _header(body), encoding.inputs, max_rows)
+    matrix = _matrix(body, _header(body), encoding.inputs, max_rows, vector=is_vector(encoding))
     return of_matrix(encoding, matrix, Problems("row {}"))
 
 
-def _matrix(body: bytes, header: Header, inputs: int, max_rows: int) -> Array:
+def _matrix(body: bytes, header: Header, inputs: int, max_rows: int, *, vector: bool) -> Array:
     dtype, fortran, shape, begin = header
-    if len(shape) != 2 or shape[1] != inputs:
+    images = vector and len(shape) > 2 and math.prod(shape[1:]) == inputs
+    if not images and (len(shape) != 2 or shape[1] != inputs):
         raise wrong(f"expected an array of shape (rows, {inputs}), got {_shape(shape)}")
     check_rows(shape[0], max_rows)
     wanted = math.prod(shape) * dtype.itemsize
@@ -56,7 +57,7 @@ def _matrix(body: bytes, header: Header, inputs: int, max_rows: int) -> Array:
         )
     flat = np.frombuffer(body, dtype, offset=begin)
     flat = flat.view(np.uint8) != 0 if dtype.kind == "b" else flat
-    return flat.reshape(shape, order="F" if fortran else "C")
+    return flat.reshape(shape, order="F" if fortran else "C").reshape(shape[0], inputs)
 
 
 def _header(body: bytes) -> Header:

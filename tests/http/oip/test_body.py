@@ -24,6 +24,14 @@ def test_a_length_that_is_no_whole_number_is_refused(refused, binary, length):
     assert f"must be from 0 to {len(binary[1])}, got {length!r}" in text
 
 
+@pytest.mark.parametrize("blank", [" ", "\t", " \t "])
+def test_blanks_behind_a_header_are_none_of_it(check, sent, blank):
+    request = sent().add("features", "FP32", (1, 3), ROW.tobytes())
+    length = request.bytes()[0]["inference-header-content-length"]
+    request.headers = {"inference-header-content-length": length + blank}
+    check("numeric", request, ROW)
+
+
 def test_a_length_beyond_the_body_is_refused(refused, binary):
     text = refused("numeric", ({"inference-header-content-length": str(len(binary[1]) + 1)}, binary[1]))
     assert f"must be from 0 to {len(binary[1])}" in text

@@ -228,12 +228,19 @@ def test_load_brings_what_the_name_means_now_into_memory_at_once(live, make_vers
     assert refused(live.client.load_model, "numeric", config="{}").status() == "400"
 
 
-def test_unload_is_refused_with_the_reason(live):
-    error = refused(live.client.unload_model, "numeric")
-    assert error.status() == "400"
-    assert "DELETE /v1/models/numeric" in error.message()
-    assert refused(live.client.unload_model, "nobody").status() == "404"
+def test_unloading_frees_memory_and_the_next_request_loads_again(live):
+    def in_memory() -> bool:
+        index = live.client.get_model_repository_index()
+        return ("numeric", "READY") in [(each["name"], each["state"]) for each in index]
+
     assert live.client.is_model_ready("numeric")
+    assert in_memory()
+    live.client.unload_model("numeric", unload_dependents=True)
+    assert not in_memory()
+    assert live.client.is_server_ready()
+    live.client.infer("numeric", [tensor("features", X, "FP32")])
+    assert in_memory()
+    assert refused(live.client.unload_model, "nobody").status() == "404"
 
 
 def test_statistics_count_what_was_asked(live):

@@ -35,7 +35,7 @@ def test_the_best_offer_is_chosen(accept, chosen):
 
 
 @pytest.mark.parametrize(
-    "accept", ["text/html", "image/*", "*/*;q=0", "application/json;q=0.0", ";;", "json", ","]
+    "accept", ["text/html", "image/*", "*/*;q=0", "application/json;q=0.0", ";;", "json"]
 )
 def test_what_nobody_writes_is_refused_with_what_there_is(accept):
     with pytest.raises(NotAcceptable, match=r"accept one of: application/json, application/x-npy"):

@@ -52,7 +52,7 @@ def test_headers_of_every_version_and_spacing_are_read(vector, read, header, ver
     [
         (np.ones(3), r"expected an array of shape (rows, 3), got (3,)"),
         (np.ones((2, 4)), r"expected an array of shape (rows, 3), got (2, 4)"),
-        (np.ones((1, 1, 3)), r"expected an array of shape (rows, 3), got (1, 1, 3)"),
+        (np.ones((1, 1, 4)), r"expected an array of shape (rows, 3), got (1, 1, 4)"),
         (np.array(1.0), r"expected an array of shape (rows, 3), got ()"),
         (
             np.array([["a", "b", "c"]]),
@@ -76,6 +76,15 @@ def test_headers_of_every_version_and_spacing_are_read(vector, read, header, ver
 def test_an_array_of_another_shape_or_dtype_is_refused(vector, problems, npy, array, message):
     (problem,) = problems(vector, npy(array), NPY)
     assert problem.message.startswith(message)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_images_may_stand_as_they_are_for_a_vector_alone(vector, numeric, read, problems, npy, order):
+    images = np.asarray(np.arange(6.0).reshape(2, 1, 3), order=order)
+    flat = read(vector, npy(images.reshape(2, 3)), NPY).features
+    np.testing.assert_array_equal(read(vector, npy(images), NPY).features, flat, strict=True)
+    (problem,) = problems(numeric, npy(np.ones((2, 1, 2))), NPY)
+    assert problem.message.startswith("expected an array of shape (rows, 2), got (2, 1, 2)")
 
 
 def test_infinities_are_refused_with_row_and_column(numeric, vector, problems, npy):
