@@ -73,6 +73,11 @@ class Forbidden(NeuronaError):
     code = "forbidden"
 
 
+class Foreign(Forbidden):
+    """No key is configured, so only this machine is served: requests whose Host is localhost or an address of it, and
+    that no other site's page makes. See NEURONA_API_KEYS."""
+
+
 class NotFound(NeuronaError):
     """There is no {what} here."""
 

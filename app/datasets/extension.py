@@ -41,7 +41,7 @@ class Extension:
             [replace(column.field, boolean=column.boolean) for column in opened.layout]
         )
 
-    def place(self, row: int) -> str | None:
+    def place(self, row: int, column: str) -> str | None:  # noqa: ARG002 - a whole row has one
         """The row; those that joined later come after all others."""
         return f"row {row}"
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from app.datasets.instances import Instances
 from app.datasets.labels import label_array
-from app.datasets.table import BadCell, Block, Options, Wanted, check_categorical
+from app.datasets.table import BadCell, Block, Options, check_categorical
 from app.errors import Invalid, Problem
 
 _BLOCK_CELLS = 1 << 20
@@ -24,7 +24,8 @@ class InlineSource:
         self.warnings: list[str] = []
         instances, self._labels, names = _members(value)
         if names is None and options.wanted is not None and instances and isinstance(instances[0], list):
-            names = _by_place(instances[0], options.wanted)
+            names = list(options.wanted.columns)
+            instances = as_cells(instances) if options.wanted.vector else instances
         self._table = Instances.typed(
             instances, feature_names=names, categorical=options.categorical, limits=options.limits
         )
@@ -37,9 +38,9 @@ class InlineSource:
             raise Invalid(Problem(message=message, location="labels"))
         self._check_labels()
 
-    def place(self, row: int) -> str | None:
-        """The instance of a row."""
-        return f"instances[{row}]"
+    def place(self, row: int, column: str) -> str | None:
+        """The instance of a row, or its label."""
+        return f"{'labels' if column == self.label else 'instances'}[{row}]"
 
     def blocks(self) -> Iterator[Block]:
         """The rows, about a million cells at a time."""
@@ -52,7 +53,13 @@ class InlineSource:
     def _label_array(self, labels: Sequence[Any], start: int) -> Any:
         try:
             return label_array(list(labels))
-        except (pa.ArrowException, UnicodeError, OverflowError) as error:
+        except OverflowError:
+            row = start + next(
+                i for i, label in enumerate(labels) if type(label) is int and abs(label) >= 2**63
+            )
+            message = f"the label in row {row} is {labels[row - start]!r:.100}, beyond 64 bits"
+            raise BadCell(message, row=row, column=self.label).invalid(self) from None
+        except (pa.ArrowException, UnicodeError) as error:
             raise Invalid(
                 Problem(message=f"labels from row {start} on: {error}", location="labels")
             ) from error
@@ -69,23 +76,20 @@ class InlineSource:
                 raise self._bad_label(row, label, first).invalid(self)
 
     def _bad_label(self, row: int, label: object, first: object) -> BadCell:
-        location = f"labels[{row}]"
         if label is None:
-            return BadCell(
-                f"the label is missing in row {row}", row=row, column=self.label, location=location
-            )
+            return BadCell(f"the label is missing in row {row}", row=row, column=self.label)
         kind = "boolean" if isinstance(first, bool) else "string" if isinstance(first, str) else "number"
         shown = repr(label)[:100]
         message = f"the label in row {row} is {shown}, but the first label {first!r} is a {kind}"
         if type(label) not in (str, int, float, bool):
             message = f"the label in row {row} is {shown}; labels are strings, integers or booleans"
-        return BadCell(message, row=row, column=self.label, location=location)
+        return BadCell(message, row=row, column=self.label)
 
 
-def _by_place(row: list[Any], wanted: Wanted) -> list[str] | None:
-    """The names of the columns of lists without any, unless they are single vectors, written bare."""
-    bare = wanted.vector and not (len(row) == 1 and isinstance(row[0], list | NoneType))
-    return None if bare else list(wanted.columns)
+def as_cells(rows: list[Any]) -> list[Any]:
+    """Rows of a single vector each as lists of one cell, if they are written bare."""
+    wrapped = len(rows[0]) == 1 and isinstance(rows[0][0], list | NoneType)
+    return rows if wrapped else [[row] for row in rows]
 
 
 def label_name(wanted: str | None, features: list[str], default: str) -> str:

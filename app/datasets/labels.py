@@ -62,8 +62,9 @@ class Labels:
                 raise Invalid(Problem(message=message, column=self._column))
         return self._codes[key]
 
-    def _bad(self, row: int, fault: str) -> BadCell:
-        row += self.rows
+    def _bad(self, place: int, fault: str) -> BadCell:
+        """place: of the row, counted from those that come next."""
+        row = self.rows + place
         return BadCell(f"the label {self._column!r} {fault} in row {row}", row=row, column=self._column)
 
     def finish(self) -> tuple[tuple[Label, ...], Array, Array]:
@@ -97,8 +98,7 @@ class Labels:
         for text, row in zip(texts, self._first_rows, strict=True):
             if len(whole) >= 2 and text in MISSING and set(texts) - set(whole) <= MISSING:
                 fault = f"is {text!r}, which is a missing value among whole numbers,"
-                self.rows = 0
-                raise self._bad(row, fault)
+                raise self._bad(row - self.rows, fault)
         return list(texts)
 
 

@@ -88,21 +88,21 @@ class Source(Protocol):
         """The rows, once. Raises BadCell, Invalid, Unreadable or TooLarge."""
         ...
 
-    def place(self, row: int) -> str | None:
-        """Where a human finds row `row`: "line 5", "instances[3]"."""
+    def place(self, row: int, column: str) -> str | None:
+        """Where a human finds a cell: "line 5", "instances[3]", "labels[3]"."""
         ...
 
 
 class BadCell(Exception):
     """A cell that cannot be taken; becomes an Invalid once its place is known."""
 
-    def __init__(self, message: str, *, row: int, column: str, location: str | None = None) -> None:
+    def __init__(self, message: str, *, row: int, column: str) -> None:
         super().__init__(message)
-        self.row, self.column, self.location = row, column, location
+        self.row, self.column = row, column
 
     def invalid(self, source: Source) -> Invalid:
         """The same as the error that the user reads."""
-        location = self.location or source.place(self.row)
+        location = source.place(self.row, self.column)
         return Invalid(Problem(message=str(self), location=location, row=self.row, column=self.column))
 
 

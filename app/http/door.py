@@ -183,7 +183,7 @@ def _tell(method: str, path: str, request_id: str, *, status: int, seconds: floa
 
 
 def _address(server: Server) -> str | None:
-    return None if server is None or server[1] is None else str(server[0])
+    return None if server is None or str(server[0]).startswith("/") else str(server[0])
 
 
 def _headers(reply: Reply, request_id: bytes) -> RawHeaders:

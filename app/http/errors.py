@@ -1,7 +1,8 @@
 """The one table from errors to HTTP statuses, and the bodies that tell of them."""
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,8 @@ from starlette.routing import Match
 from app import errors
 
 log = logging.getLogger("neurona.http")
+
+_TYPE = re.compile(r"constrained-\w+|(literal|dict|list)\[.*\]")
 
 STATUS: Mapping[type[errors.NeuronaError], int] = {
     errors.NeuronaError: 500,
@@ -124,27 +127,36 @@ def unexpected(request: Request) -> Response:
     return _answer(request, 500, detail, code="internal_error")
 
 
-def invalid(found: Any) -> errors.Invalid:
-    """What pydantic found wrong, as the house says it."""
-    problems = [
-        errors.Problem(
-            location=".".join(str(part) for part in each["loc"] if part != "body") or "body",
-            message=_sentence(each),
+def invalid(found: Iterable[Any]) -> errors.Invalid:
+    """What pydantic found wrong, as the house says it: one problem for each field."""
+    told: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for each in found:
+        told.setdefault(_field(each["loc"]), []).append(each)
+    # of a field that may be one thing or another, what is wrong within one of them says more
+    places = [place for place in told if not any(place == other[: len(place)] != other for other in told)]
+    return errors.Invalid(
+        *(
+            errors.Problem(location=".".join(place) or "body", message=_sentence(place, told[place]))
+            for place in places
         )
-        for each in found
-    ]
-    return errors.Invalid(*problems)
+    )
 
 
-def _sentence(found: Mapping[str, Any]) -> str:
-    place = ".".join(str(part) for part in found["loc"] if part not in ("body", "query", "path"))
-    if found["type"] == "extra_forbidden":
-        return f"{place}: there is no such field"
-    message = str(found["msg"])
-    message = message[:1].lower() + message[1:]
-    sent = found.get("input")
-    shown = "" if isinstance(sent, dict | list) or found["type"] == "missing" else f", not {sent!r:.80}"
-    return f"{place}: {message}{shown}" if place else f"{message}{shown}"
+def _field(loc: Iterable[int | str]) -> tuple[str, ...]:
+    """A place without the body that it is in, and without pydantic's names of the types that a field may have."""
+    return tuple(part for part in map(str, loc) if part != "body" and not _TYPE.fullmatch(part))
+
+
+def _sentence(place: Sequence[str], found: Sequence[Mapping[str, Any]]) -> str:
+    name = ".".join(part for part in place if part not in ("query", "path"))
+    first = found[0]
+    if first["type"] == "extra_forbidden":
+        return f"{name}: there is no such field"
+    texts = [str(each["msg"]).removeprefix("Value error, ") for each in found]
+    message = ", or ".join(text[:1].lower() + text[1:] for text in dict.fromkeys(texts))
+    sent = first.get("input")
+    shown = "" if isinstance(sent, dict | list) or first["type"] == "missing" else f", not {sent!r:.80}"
+    return f"{name}: {message}{shown}" if name else f"{message}{shown}"
 
 
 def _answer(

@@ -60,10 +60,9 @@ def _rows(columns: RawColumns, encoding: Encoding) -> predictor.Rows:
     each number of a single vector by itself."""
     parts = [raw for raw in columns.values() if not isinstance(raw, Codes)]
     schema = names(encoding)
-    if encoding.inputs is None or columns.keys() >= set(schema) or len(parts) < len(columns):
-        return columns
-    nameless = len(parts) == 1 and parts[0].ndim == 2
-    if not nameless and not (is_vector(encoding) and all(part.ndim == 1 for part in parts)):
+    scattered = is_vector(encoding) and all(part.ndim == 1 for part in parts)
+    nameless = len(parts) == 1 and parts[0].ndim == 2 and not columns.keys() >= set(schema)
+    if encoding.inputs is None or len(parts) < len(columns) or not (scattered or nameless):
         return columns
     matrix = np.column_stack(parts)
     return matrix if matrix.shape[1] == encoding.inputs else columns

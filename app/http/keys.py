@@ -16,7 +16,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 
-from app.errors import Forbidden, Invalid, NeuronaError, Problem, Unauthorized
+from app.errors import Forbidden, Foreign, Invalid, NeuronaError, Problem, Unauthorized
 from app.storage.folder import make_folder, write_atomic
 
 _MADE = "admin-key.sha256"
@@ -74,13 +74,17 @@ class Keys:
         return found
 
     def check(self, needed: Role, headers: Mapping[bytes, bytes], address: str | None) -> None:
-        """Let a request pass, or not. `address`: the one of this server that it came to; None for a local socket.
+        """Let a request pass, or not.
 
+        address: the one of this server that it came to; None for a local socket. A name is none that a network
+        knows: the caller is in this process, and calls the server what he likes.
         Raises: Unauthorized; Forbidden.
         """
         if needed is Role.NOBODY:
             return
         if not self.roles:
+            if address is not None and not _is_address(address):
+                return
             who = headers.get(b"origin"), headers.get(b"sec-fetch-site"), headers.get(b"host", b"localhost")
             if any(said is not None and len(said) > _LONGEST for said in who):
                 raise _refused(address)
@@ -122,6 +126,15 @@ def make_key(folder: Path) -> str | None:
     make_folder(folder)
     write_atomic(folder / _MADE, hashlib.sha256(key.encode()).hexdigest().encode())
     return key
+
+
+@lru_cache(maxsize=256)
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=256)
@@ -167,7 +180,7 @@ def _refused(address: str | None) -> NeuronaError:
         return Unauthorized(
             reason="no key is configured, so only this machine itself is served; see NEURONA_API_KEYS"
         )
-    return Forbidden(role="another site's page", needed="local")
+    return Foreign()
 
 
 def _is_local(host: bytes) -> bool:

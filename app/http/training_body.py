@@ -1,13 +1,14 @@
 """What a request to train says: read from its body and its URL, with data that came along stored as a dataset."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import anyio.to_thread
 import orjson
 from pydantic import Field, ValidationError, model_validator
 from starlette.requests import Request
 
+from app.datasets.inline import as_cells
 from app.datasets.store import Dataset
 from app.errors import Invalid, Problem, Unreadable
 from app.http import uploads
@@ -58,12 +59,19 @@ class TrainBody(Record):
         return self
 
 
+class Schema(NamedTuple):
+    """The names of a model's columns; and where its only one is a vector, how many numbers that has."""
+
+    names: tuple[str, ...]
+    width: int | None
+
+
 async def read(
-    request: Request, services: Services, names: Callable[[], Sequence[str] | None] = lambda: None
+    request: Request, services: Services, schema: Callable[[], Schema | None] = lambda: None
 ) -> tuple[TrainBody, str | None]:
     """The fields and the dataset's id; data that came with the request is stored as a dataset.
 
-    names: gives those of the columns of JSON rows that are lists of so many cells and come without any.
+    schema: gives that of JSON rows that are lists without names, if they are of its size.
     """
     fields = _query_fields(request)
     media_type, _ = uploads.content_type(request)
@@ -76,7 +84,7 @@ async def read(
         raise Unreadable(what="The body", reason="it has no Content-Type")
     if "instances" in value:
         _check_alone(fields)
-        dataset = await _store_json(value, request, services, names)
+        dataset = await _store_json(value, request, services, schema)
         return _body(fields), dataset.id
     said = _body(_merged(fields, value))
     if said.data is None:
@@ -85,7 +93,7 @@ async def read(
                 message = f"{name} is said of data that comes along; a stored dataset has been read already"
                 raise Invalid(Problem(message=message, location=f"query.{name}"))
         return said, said.dataset
-    dataset = await _store_json(value["data"], request, services, names)
+    dataset = await _store_json(value["data"], request, services, schema)
     return said, dataset.id
 
 
@@ -99,10 +107,10 @@ async def _store_json(
     data: dict[str, Any],
     request: Request,
     services: Services,
-    names: Callable[[], Sequence[str] | None],
+    schema: Callable[[], Schema | None],
 ) -> Dataset:
     dataset, _ = await anyio.to_thread.run_sync(
-        lambda: services.datasets.ingest_value(_named(data, names), **_of_data(request))
+        lambda: services.datasets.ingest_value(_named(data, schema), **_of_data(request))
     )
     return dataset
 
@@ -113,14 +121,16 @@ def _of_data(request: Request) -> dict[str, Any]:
     return {"label": label, "name": name, "categorical": names_in(categorical)}
 
 
-def _named(data: dict[str, Any], names: Callable[[], Sequence[str] | None]) -> dict[str, Any]:
-    """The data; lists that come without names get these, if they are so many."""
+def _named(data: dict[str, Any], schema: Callable[[], Schema | None]) -> dict[str, Any]:
+    """The data; lists that come without names get these, and vectors may be bare, if they are of that size."""
     rows = data.get("instances")
     first = rows[0] if isinstance(rows, list) and rows else None
-    if not isinstance(first, list) or data.get("feature_names") is not None:
+    if not isinstance(first, list) or data.get("feature_names") is not None or (found := schema()) is None:
         return data
-    found = names()
-    return data if found is None or len(found) != len(first) else {**data, "feature_names": list(found)}
+    named = {**data, "feature_names": list(found.names)}
+    if len(first) == found.width:
+        return {**named, "instances": as_cells(data["instances"])}
+    return named if len(first) == len(found.names) else data
 
 
 def _check_alone(fields: Mapping[str, Any]) -> None:
@@ -128,6 +138,17 @@ def _check_alone(fields: Mapping[str, Any]) -> None:
     if "dataset" in fields:
         message = "send either data or the name of a dataset, not both"
         raise Invalid(Problem(message=message, location="query.dataset"))
+
+
+def check_fields(query: Iterable[str]) -> None:
+    """Raises: Invalid, for a field of a URL that says nothing of data: a mistyped `label` would go unnoticed."""
+    for name in query:
+        if name not in _OF_DATA:
+            raise _unknown(name)
+
+
+def _unknown(name: str) -> Invalid:
+    return Invalid(Problem(message=f"there is no field {name!r}", location=f"query.{name}"))
 
 
 def names_in(text: str | None) -> tuple[str, ...]:
@@ -161,7 +182,7 @@ def _query_fields(request: Request) -> dict[str, Any]:
         elif name in TrainBody.model_fields and name != "data":
             fields[name] = _value(name, text)
         else:
-            raise Invalid(Problem(message=f"there is no field {name!r}", location=f"query.{name}"))
+            raise _unknown(name)
     return _merged({"hyperparameters": hyperparameters}, fields) if hyperparameters else fields
 
 

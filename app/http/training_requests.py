@@ -15,7 +15,8 @@ from app.datasets.store import Dataset
 from app.errors import Invalid, NeuronaError, Problem
 from app.http.feedback import extended
 from app.http.services import Services
-from app.http.training_body import TrainBody, read
+from app.http.training_body import Schema, TrainBody, read
+from app.http.wire.schema import is_vector, names
 from app.jobs import Algorithm, FeedbackUse, Hyperparameters, Job, NewJob, plan
 from app.machine import gigabytes, memory_total
 from app.repository.model import Model, part
@@ -41,7 +42,7 @@ async def accept(
     """Carry out `POST …/train` or `…/retrain`: the job and whether it is new, or with `dry_run` only the plan."""
     check_name(model)
     said, dataset_id = await read(
-        request, services, lambda: _production_names(services, model) if retrain else None
+        request, services, lambda: _production_schema(services, model) if retrain else None
     )
     key = idempotency_key(request)
     decided = await anyio.to_thread.run_sync(
@@ -161,15 +162,13 @@ def _data(
     return dataset, use
 
 
-def _production_names(services: Services, model: str) -> list[str] | None:
-    """The names of production's columns; None if there is none, or it cannot be read, as will be said later."""
+def _production_schema(services: Services, model: str) -> Schema | None:
+    """Of production; None if there is none, or it cannot be read, as will be said later."""
     try:
-        columns = part(services.repository.card(*services.repository.resolve(model)), "encoding").get(
-            "columns"
-        )
-        return [column["name"] for column in columns] if isinstance(columns, list) else None
+        encoding = services.predictor.model(model).encoding
     except NeuronaError:
         return None
+    return Schema(names(encoding), encoding.inputs if is_vector(encoding) else None)
 
 
 def _still_there(services: Services, new: NewJob) -> None:

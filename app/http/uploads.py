@@ -1,5 +1,6 @@
 """From a request's body to a stored dataset, in bounded memory: raw, gzip or the file of a multipart form."""
 
+import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
@@ -17,6 +18,7 @@ from app.errors import Busy, Invalid, Problem, Unreadable, UnsupportedType
 from app.http.bodies import Patience, Upload, closed
 
 _FORM = "multipart/form-data"
+_PIECE = 1 << 20
 
 _Taken = TypeVar("_Taken")
 
@@ -67,9 +69,9 @@ async def received(request: Request, take: Callable[[Body], _Taken], *, patience
     chunks: AsyncIterator[bytes] = _body(Upload(request.receive, patience))
     if media_type == _FORM:
         part = FormFile(options.get(b"boundary", b""))
-        chunks = await part.open(chunks)
+        chunks = await part.open(chunks if encoding is None else _unpacked(chunks))
         media_type, file_name = part.media_type, part.file_name
-        encoding = encoding or ("gzip" if file_name.lower().endswith(".gz") else None)
+        encoding = "gzip" if file_name.lower().endswith(".gz") else None
     body = Body(_pulled(chunks), media_type, encoding, file_name)
     with _place(request.app.state.uploads):
         # It waits for the sender: none of the threads that routes share.
@@ -205,6 +207,22 @@ async def _body(sent: Upload) -> AsyncIterator[bytes]:
         if chunk := message.get("body", b""):
             yield chunk
         more = message.get("more_body", False)
+
+
+async def _unpacked(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A gzip body in pieces of at most 1 MiB. Raises: Unreadable."""
+    inflate = zlib.decompressobj(wbits=31)
+    try:
+        async for chunk in chunks:
+            rest = chunk
+            while rest:
+                yield inflate.decompress(rest, _PIECE)
+                rest = inflate.unconsumed_tail
+    except zlib.error as error:
+        raise Unreadable(what="The gzip body", reason=str(error)) from error
+    if not inflate.eof or inflate.unused_data:
+        reason = "more follows its end" if inflate.eof else "it ends in the middle"
+        raise Unreadable(what="The gzip body", reason=reason)
 
 
 def _pulled(chunks: AsyncIterator[bytes]) -> Iterator[bytes]:

@@ -113,7 +113,7 @@ def resolved(
         "schedule": chosen.schedule,
         "momentum": chosen.momentum,
         "batch_size": "full" if chosen.batch_size is None else chosen.batch_size,
-        "max_epochs": given.get("max_epochs", chosen.max_epochs),
+        "max_epochs": given.get("max_epochs", sum(spec.max_epochs for spec in specs)),
         "patience": chosen.patience,
         "folds": folds(given, shape),
         "validation_fraction": given.get("validation_fraction", VALIDATION_FRACTION),

@@ -93,10 +93,12 @@ class ModelCache:
         return self._loaded.get((name, version))
 
     def refresh(self, name: str) -> None:
-        """Brings every held reference to this model up to date now, as after moving an alias here."""
-        for ref in [ref for ref in list(self._held) if ref.partition("@")[0] == name]:
+        """Brings every held reference to this model up to date now: whoever hears here that an alias was moved, or a
+        version deleted, is answered accordingly from then on."""
+        for ref, held in [pair for pair in list(self._held.items()) if pair[0].partition("@")[0] == name]:
             with suppress(NeuronaError):
-                self._follow(ref)
+                if not self._unchanged(ref, held):
+                    self._follow(ref)
 
     def release(self, name: str) -> None:
         """Lets go of every version of a model, until it is asked for again."""

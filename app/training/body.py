@@ -206,10 +206,15 @@ class Run:
                 f"{self.job.warm_start} has other layer sizes than this candidate, which began afresh"
             )
             return fresh
-        for name, before in source.renamed(material).items():
-            said = f"column {name!r} is taken for {before!r} of {self.job.warm_start}, whose place and values it has"
-            if said not in self.warnings:
-                self.warnings.append(said)
+        said = [
+            f"column {name!r} is taken for {before!r} of {self.job.warm_start}, whose place and values it has"
+            for name, before in source.renamed(material).items()
+        ]
+        if not said and not source.shares_columns(material):
+            said = [
+                f"no column of {self.job.warm_start} is here, so hardly anything of it could be carried over"
+            ]
+        self.warnings.extend(text for text in said if text not in self.warnings)
         return committee.begin(spec, material.ends, starts)
 
     def _publish(self, material: Material, finished: dict[Algorithm, Finished], journal: Journal) -> str:

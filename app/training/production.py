@@ -75,6 +75,13 @@ class Source:
         """Whether a job that goes on from here member by member is judged by rows that they have learned from."""
         return self.parts.deal is None or not material.deal.keeps(self.parts.deal)
 
+    def shares_columns(self, material: Material) -> bool:
+        """Whether any of the job's columns has the name of one of the version's."""
+        before, after = (
+            {each.name for each in of.columns} for of in (self.model.encoding, material.encoding)
+        )
+        return not before.isdisjoint(after)
+
     def renamed(self, material: Material) -> dict[str, str]:
         """The job's columns that are taken for some of the version's, by their names there."""
         return renamed(self.model.encoding, material.encoding)

@@ -43,6 +43,22 @@ def test_a_form_is_read_by_its_parts_type_or_else_by_its_name(client, iris_csv):
     assert client.post("/v1/datasets", files={"file": packed}).json()["id"] == plain
 
 
+def test_a_whole_form_may_be_gzip(client, iris_csv):
+    plain = client.post("/v1/datasets", content=iris_csv, headers=CSV).json()["id"]
+    form = client.build_request("POST", "/v1/datasets", files={"file": ("iris.csv", iris_csv, "text/csv")})
+    body, headers = form.read(), {"content-type": form.headers["content-type"], "content-encoding": "gzip"}
+    packed = gzip.compress(body)
+    assert client.post("/v1/datasets", content=packed, headers=headers).json()["id"] == plain
+    for broken in (packed[:-9], packed + b"more", body):
+        answer = client.post("/v1/datasets", content=broken, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (400, "unreadable"), answer.text
+
+
+def test_a_mistyped_field_is_refused(client, iris_csv):
+    answer = client.post("/v1/datasets?labl=species", content=iris_csv, headers=CSV)
+    assert (answer.status_code, answer.json()["errors"][0]["location"]) == (422, "query.labl")
+
+
 def test_a_form_takes_the_files_name_where_none_is_said(client, iris_csv):
     assert client.post("/v1/datasets", files={"file": ("my.csv", iris_csv)}).json()["name"] == "my.csv"
 

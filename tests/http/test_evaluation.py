@@ -109,6 +109,22 @@ def test_vectors_are_taken_bare_by_name_and_from_an_array(site, client):
         check(client, "pictures", x.tolist(), labels, answer.json()["metrics"])
 
 
+def test_a_vector_without_a_name_is_taken_bare_to_evaluate_and_to_retrain(site, client):
+    """Its column is called x0, as the first of bare numbers would be."""
+    x = np.random.default_rng(0).normal(size=(50, 4))
+    labels = (x[:, 0] > 0).astype(int).tolist()
+    wrapped = [[row] for row in x.tolist()]
+    assert site.train_on("spots", {"instances": wrapped, "labels": labels})["state"] == "succeeded"
+    for rows in (x.tolist(), wrapped):
+        answer = client.post("/v1/models/spots/evaluate", json={"instances": rows, "labels": labels})
+        assert answer.status_code == 200, answer.text
+        check(client, "spots", x.tolist(), labels, answer.json()["metrics"])
+        data = {"instances": rows[:40], "labels": labels[:40]}
+        job = client.post("/v1/models/spots/retrain", json={"data": data}).json()
+        dataset = client.get(f"/v1/datasets/{job['dataset']}").json()
+        assert [(each["name"], each["type"]) for each in dataset["columns"]] == [("x0", "vector")]
+
+
 def test_an_array_fits_a_model_of_numbers_by_place(site, client):
     site.train()
     table = [line.split(b",") for line in IRIS.split()[1:]]

@@ -78,6 +78,21 @@ def test_a_resumed_stream_has_nothing_missing_and_nothing_twice(site, client, la
     assert [data for name, _, data in events(text) if name == "epoch"] == history[last:]
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/csv", "text/csv"),
+        ("TEXT/CSV", "text/csv"),
+        ("application/json, text/csv;q=0.1", "application/json"),
+        ("*/*", "application/json"),
+    ],
+)
+def test_a_history_is_written_as_its_reader_likes_it_best(site, client, accept, kind):
+    job = site.train()
+    answer = client.get(f"/v1/jobs/{job['id']}/history", headers={"accept": accept})
+    assert answer.headers["content-type"].startswith(kind)
+
+
 def test_a_stream_opened_before_the_job_runs_sees_all_of_it(site, client):
     job = client.post("/v1/models/m/train?max_epochs=10", json=ROWS).json()
     worker = threading.Thread(target=site.work)

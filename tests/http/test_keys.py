@@ -1,10 +1,15 @@
 """A key opens what its role may do and nothing more; without keys only this machine itself is served."""
 
+import asyncio
 import hashlib
 
+import httpx
 import pytest
 
+from app.bootstrap import build
 from app.errors import Forbidden, Invalid, Unauthorized
+from app.http import keys, lane
+from app.http.app import create_app
 from app.http.keys import Keys, Role, is_loopback, make_key, read_keys, role_needed
 
 PREDICT, TRAIN, ADMIN = ("predict-" + "p" * 16, "train-" + "t" * 16, "admin-" + "a" * 16)
@@ -96,6 +101,35 @@ def test_without_keys_another_address_than_loopback_is_refused():
     Keys({}).check(Role.PREDICT, {}, "127.0.0.1")
     Keys({}).check(Role.PREDICT, {}, "::1")
     Keys({}).check(Role.PREDICT, {}, None)
+
+
+@pytest.mark.parametrize("name", ["testserver", "neurona", "localhost"])
+def test_without_keys_a_client_in_the_same_process_calls_the_server_what_it_likes(site, name):
+    """As tests of others do that have the application without a network."""
+    transport = httpx.ASGITransport(create_app(build(site.settings)))
+
+    async def ask() -> list[int]:
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{name}") as client:
+            row = await client.post("/v1/models/nothing/predict", json=ROW)
+            return [(await client.get("/v1/models")).status_code, row.status_code]
+
+    assert asyncio.run(ask()) == [200, 404]
+
+
+def test_why_a_foreign_host_is_refused_is_told(client):
+    answer = client.get("/v1/models", headers={"host": "neurona.example"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert "Host is localhost" in answer.json()["detail"]
+
+
+def test_what_is_remembered_of_paths_and_hosts_is_bounded(client):
+    for path in ("/v1/models/" + "i" * 5000 + "/predict", "/v2/models/" + "i" * 5000 + "/infer"):
+        kept = [remembered.cache_info().currsize for remembered in (lane._call, lane._plain_call)]
+        assert client.post(path, json=ROW).status_code in (404, 422)
+        assert [remembered.cache_info().currsize for remembered in (lane._call, lane._plain_call)] == kept
+    kept = keys._is_welcome.cache_info().currsize
+    assert client.get("/v1/models", headers={"host": "localhost:" + "8" * 5000}).status_code == 403
+    assert keys._is_welcome.cache_info().currsize == kept
 
 
 def test_every_route_of_the_app_is_in_the_table_of_roles(guarded):

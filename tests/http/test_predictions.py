@@ -273,6 +273,27 @@ def test_the_first_answer_after_a_while_without_any_is_of_the_version_of_now(sit
     assert version() == 2
 
 
+@pytest.mark.parametrize(
+    "teller",
+    [
+        "/v1/jobs/{job}",
+        "/v1/jobs/{job}/events",
+        "/v1/jobs",
+        "/v1/models",
+        "/v1/models/iris",
+        "/v1/models/iris/card",
+    ],
+)
+def test_who_hears_of_a_promotion_is_answered_by_the_new_version(site, client, teller):
+    row = {"instances": ROWS.tolist()}
+    site.train()
+    assert client.post("/v1/models/iris/predict", json=row).json()["version"] == 1
+    job = site.train(query="label=species&promote=always&seed=1")
+    client.post("/v1/models/iris@1/predict", json=row)
+    assert client.get(teller.format(job=job["id"])).status_code == 200
+    assert client.post("/v1/models/iris/predict", json=row).json()["version"] == 2
+
+
 def test_a_field_of_the_body_in_the_url_is_not_passed_over(site, client):
     site.train()
     row = {"instances": [[5.1, 3.5, 1.4, 0.2]]}

@@ -336,3 +336,61 @@ def test_a_strangers_card_costs_nothing_but_what_it_does_not_tell(site, client, 
     assert client.get("/v1/models/iris/feedback").status_code == 200
     assert client.get("/v1/models/iris@7/diff?with=iris@1").status_code == 200
     assert client.post("/v1/models/iris@7/verify").status_code < 500
+
+
+@pytest.mark.parametrize(
+    ("said", "location", "message"),
+    [
+        (
+            {"batch_size": 0},
+            "hyperparameters.batch_size",
+            "greater than or equal to 1, or input should be 'full', not 0",
+        ),
+        (
+            {"class_weight": "x"},
+            "hyperparameters.class_weight",
+            "should be 'balanced', or input should be a valid dict",
+        ),
+        ({"class_weight": {"a": -1}}, "hyperparameters.class_weight.a", "greater than 0, not -1"),
+        ({"foo": 1}, "hyperparameters.foo", "hyperparameters.foo: there is no such field"),
+    ],
+)
+def test_a_wrong_hyperparameter_is_named_once_as_the_sender_knows_it(client, said, location, message):
+    refused = client.post("/v1/models/m/train", json={"data": ROWS, "hyperparameters": said}).json()
+    assert [error["location"] for error in refused["errors"]] == [location]
+    assert message in refused["detail"]
+    both = client.post("/v1/models/m/train", json={"data": ROWS, "dataset": "ds_0123456789abcdef"}).json()
+    assert both["detail"].startswith("send either dataset or data")
+
+
+@pytest.mark.parametrize("label", [2**63, -(2**63) - 1, 1.5, ""])
+def test_a_wrong_label_is_named_where_it_stands(client, label):
+    rows = {"instances": [[1], [2], [3], [4]], "labels": [1, 2, 1, 2]}
+    if label == "":
+        rows["labels"] = ["a", "b", "a", "b"]
+    rows["labels"][2] = label
+    refused = client.post("/v1/models/m/train", json={"data": rows}).json()
+    assert (refused["errors"][0]["location"], refused["errors"][0]["row"]) == ("labels[2]", 2), refused
+
+
+def test_a_bound_that_was_not_said_is_shown_as_it_holds_for_the_whole_path(site, client, iris_csv):
+    headers = {"content-type": "text/csv"}
+    url = "/v1/models/iris/train?label=species&algorithm=softmax_regression"
+    job = client.post(url, content=iris_csv, headers=headers).json()
+    site.work()
+    done = client.get(f"/v1/jobs/{job['id']}").json()
+    most = job["hyperparameters"]["max_epochs"]
+    assert done["progress"]["max_epochs"] == most == done["hyperparameters"]["max_epochs"]
+    again = client.post(f"{url}&max_epochs={most}", content=iris_csv, headers=headers).json()
+    site.work()
+    weights = [client.get(f"/v1/models/iris@{version}/weights").content for version in (1, 2)]
+    assert again["hyperparameters"]["max_epochs"] == most
+    assert weights[0] == weights[1]
+
+
+def test_a_warm_start_of_which_nothing_fits_says_so(site, client, iris_csv):
+    site.train()
+    body = {"instances": [{"a": n, "b": n % 7} for n in range(150)], "labels": [n % 3 for n in range(150)]}
+    job = site.train_on("other", body, warm_start="iris", hyperparameters={"max_epochs": 2})
+    said = "no column of iris@1 is here, so hardly anything of it could be carried over"
+    assert (job["state"], said in job["warnings"]) == ("succeeded", True), job["warnings"]

@@ -35,7 +35,7 @@ class ColumnarSource:
         ]
         self.fields = tuple(reader.field for reader in self._readers)
 
-    def place(self, row: int) -> str | None:
+    def place(self, row: int, column: str) -> str | None:  # noqa: ARG002 - a whole row has one
         """The row itself; these formats have no lines."""
         return f"row {row}"
 

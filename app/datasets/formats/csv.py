@@ -47,7 +47,7 @@ class CsvSource:
             return Field(name=name)
         return Field(name=name, kind=Kind.CATEGORICAL, boolean=texts[name])
 
-    def place(self, row: int) -> str | None:
+    def place(self, row: int, column: str) -> str | None:  # noqa: ARG002 - a whole row has one
         """The line that a row starts in."""
         return line_of(self._path, self._header, row)
 

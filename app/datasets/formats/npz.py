@@ -48,9 +48,9 @@ class NpzSource:
         self.label = label_name(options.label, [self.fields[0].name], "y")
         _check_labels(self._x, self._y)
 
-    def place(self, row: int) -> str | None:
-        """The row of x."""
-        return f"x[{row}]"
+    def place(self, row: int, column: str) -> str | None:
+        """The row of x, or of y."""
+        return f"{'y' if column == self.label else 'x'}[{row}]"
 
     def blocks(self) -> Iterator[Block]:
         """The rows, some mebibytes at a time."""

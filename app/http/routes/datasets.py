@@ -10,7 +10,7 @@ from app.http.bodies import Patience
 from app.http.routes.dependencies import Cursor, DatasetId, Limit, Rooms
 from app.http.routes.examples import CONFLICT, DATA_BODY, NOT_FOUND, PROBLEMS, DatasetAnswer, answer, problem
 from app.http.routes.samples import DATASET
-from app.http.training_body import names_in
+from app.http.training_body import check_fields, names_in
 
 router = APIRouter(tags=["datasets"])
 
@@ -42,6 +42,7 @@ async def post_dataset(
     categorical: Annotated[str | None, Query(description="columns to take as text, with commas")] = None,
 ) -> DatasetAnswer:
     """The body is streamed to disk in bounded memory. The same content again gets the same id."""
+    check_fields(request.query_params)
     dataset, created = await uploads.ingest(
         request,
         rooms.datasets,

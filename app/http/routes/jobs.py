@@ -17,7 +17,9 @@ from app.http.feeds import Feeds
 from app.http.routes.dependencies import Cursor, JobId, Limit, Rooms
 from app.http.routes.examples import CONFLICT, EVENTS, HISTORY, HISTORY_CSV, NOT_FOUND, answer, problem
 from app.http.routes.samples import CANCELLED, JOB, SUCCEEDED
+from app.http.wire.accept import choose
 from app.jobs import EpochRecord, Job, Kind, State
+from app.repository.cache import ModelCache
 
 router = APIRouter(tags=["jobs"])
 
@@ -51,6 +53,8 @@ def list_jobs(
     cursor: Annotated[Cursor, Query(json_schema_extra={"pattern": "^[0-9]{1,18}$"})] = None,
 ) -> JobPage:
     items, next_cursor = rooms.jobs.page(model=model, state=state, kind=kind, limit=limit, cursor=cursor)
+    for name in {job.model for job in items if job.promoted}:
+        rooms.cache.refresh(name)
     return JobPage(items=items, next_cursor=next_cursor)
 
 
@@ -60,7 +64,7 @@ def list_jobs(
 def get_job(rooms: Rooms, job_id: JobId) -> Job:
     job = rooms.jobs.get(job_id)
     if job.promoted:
-        rooms.cache.refresh(job.model)  # who hears here that a version was promoted gets it from here
+        rooms.cache.refresh(job.model)
     return job
 
 
@@ -83,7 +87,7 @@ async def get_history(
     if wait:
         await _first(request.app.state.feeds, job_id, after, wait)
     epochs = await anyio.to_thread.run_sync(lambda: rooms.jobs.history(job_id, after=after))
-    if "text/csv" in accept:
+    if choose(accept, ("application/json", "text/csv")) == "text/csv":
         return Response(_csv(epochs), media_type="text/csv")
     return Response(History(epochs=epochs).model_dump_json(), media_type="application/json")
 
@@ -106,7 +110,7 @@ async def get_events(
     """An `epoch` event for each epoch and a `state` event for each change; the last is a final state."""
     after = _sequence(last_event_id)
     await anyio.to_thread.run_sync(rooms.jobs.get, job_id)
-    return EventStream(_events(request.app.state.feeds, job_id, after))
+    return EventStream(_events(request.app.state.feeds, rooms.cache, job_id, after))
 
 
 @router.post(
@@ -120,13 +124,15 @@ def cancel_job(rooms: Rooms, job_id: JobId) -> Job:
     return rooms.jobs.cancel(job_id)
 
 
-async def _events(feeds: Feeds, job_id: str, after: int) -> AsyncGenerator[bytes, None]:
+async def _events(feeds: Feeds, cache: ModelCache, job_id: str, after: int) -> AsyncGenerator[bytes, None]:
     async with aclosing(feeds.watch(job_id, after)) as watch:
         async for news in watch:
             if news is None:
                 yield _HEARTBEAT
                 continue
             if news.state:
+                if news.job.promoted:
+                    await anyio.to_thread.run_sync(cache.refresh, news.job.model)
                 yield news.state
             if news.epochs:
                 yield news.epochs

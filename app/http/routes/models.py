@@ -141,7 +141,9 @@ def delete_model(rooms: Rooms, ref: Ref) -> None:
 )
 def get_card(rooms: Rooms, ref: Ref) -> dict[str, Any]:
     """Schema, classes, sizes, resolved hyperparameters, metrics, temperature and lineage."""
-    return rooms.repository.card(*rooms.repository.resolve(ref))
+    name, version = rooms.repository.resolve(ref)
+    rooms.cache.refresh(name)
+    return rooms.repository.card(name, version)
 
 
 @router.get(
@@ -248,6 +250,7 @@ def _drifted(columns: list[DriftedColumn], threshold: float) -> list[str]:
 
 
 def _model(rooms: Services, name: str) -> ModelAnswer:
+    rooms.cache.refresh(name)
     versions = rooms.repository.versions(name)
     try:
         return ModelAnswer(name=name, versions=versions, aliases=rooms.repository.aliases(name))

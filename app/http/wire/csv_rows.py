@@ -58,6 +58,8 @@ def _text(body: bytes, schema: tuple[str, ...], max_rows: int) -> Text:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Unreadable(what="The CSV body", reason=f"it is not UTF-8 at byte {error.start}") from None
+    if not text.strip():
+        raise Unreadable(what="The CSV body", reason="it is empty")
     rows, lines = _rows(text, schema, max_rows)
     return Text(rows, lines, simple=text.isascii() and "_" not in text)
 

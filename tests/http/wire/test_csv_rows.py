@@ -30,7 +30,6 @@ def test_order_quotes_line_ends_delimiters_blanks_and_words_for_missing_change_n
 @pytest.mark.parametrize(
     ("text", "row", "column", "location", "message"),
     [
-        ("", None, "a", "header", "column 'a': the column is missing"),
         ("a\n1", None, "b", "header", "column 'b': the column is missing"),
         ("a,b,y\n1,2,3", None, "y", "header", "column 'y': no such column; the model's columns are 'a', 'b'"),
         ("a,b,a\n1,2,3", None, "a", "header", "column 'a': the column is there twice"),
@@ -84,3 +83,9 @@ def test_a_model_with_vectors_takes_no_csv(vector, problems):
 def test_a_text_that_is_not_csv_is_unreadable(numeric, read, body, reason):
     with pytest.raises(Unreadable, match=reason):
         read(numeric, body, "text/csv")
+
+
+@pytest.mark.parametrize("text", ["", "\n \r\n", "\ufeff"])
+def test_nothing_at_all_is_unreadable(numeric, read, text):
+    with pytest.raises(Unreadable, match="it is empty"):
+        read(numeric, text.encode(), "text/csv")
