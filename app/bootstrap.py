@@ -20,8 +20,8 @@ from app.serving.predictor import Predictor, warm
 from app.settings import Settings
 from app.training.body import run_job
 from app.training.checkpoints import Checkpoints
-from app.training.watch import TrainerWatch
 from app.training.workplace import Workplace
+from app.watch import TrainerWatch
 
 _REFRESH_SECONDS = 0.1  # how soon a process sees that an alias was moved elsewhere
 

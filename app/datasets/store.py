@@ -28,6 +28,7 @@ from app.datasets.types import known
 from app.errors import DatasetNotFound, Invalid, Problem, StorageFailed
 from app.storage import folder
 from app.storage.folder import reported
+from app.times import utc_now
 
 __all__ = ["ClassInfo", "ColumnInfo", "Dataset", "DatasetStore", "Labelled", "OpenDataset", "Wanted"]
 
@@ -39,15 +40,11 @@ _PIECE = 1 << 24  # bytes hashed at a time
 _Opened = TypeVar("_Opened", OpenDataset, StreamedDataset)
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class DatasetStore:
     """`root`/<id>/{rows.arrow, dataset.json}. Any number of threads and processes may share one root."""
 
     def __init__(
-        self, root: Path, limits: Limits | None = None, *, clock: Callable[[], datetime] = _now
+        self, root: Path, limits: Limits | None = None, *, clock: Callable[[], datetime] = utc_now
     ) -> None:
         self._root = root
         self._limits = limits or Limits()

@@ -64,11 +64,5 @@ def distinct(cells: ArrowArray) -> tuple[Array, list[Any]]:
     if not pa.types.is_dictionary(cells.type):
         met = cells.dictionary_encode()
         return np.asarray(pc.fill_null(met.indices, -1)), met.dictionary.to_pylist()
-    indices = np.asarray(pc.fill_null(cells.indices.cast(pa.int64()), -1))
-    used, first, inverse = np.unique(indices, return_index=True, return_inverse=True)
-    keep = np.argsort(first[used >= 0], kind="stable")
-    values = cells.dictionary.take(pa.array(used[used >= 0][keep])).to_pylist()
-    position = np.empty(len(used), dtype=np.int64)
-    position[used < 0] = -1
-    position[np.flatnonzero(used >= 0)[keep]] = np.arange(len(keep))
-    return position[inverse], values
+    met = cells.indices.dictionary_encode()
+    return np.asarray(pc.fill_null(met.indices, -1)), cells.dictionary.take(met.dictionary).to_pylist()

@@ -84,6 +84,8 @@ async def receive_body(
     receive: Receive, encoding: str, *, limit: int, setting: str, patience: Patience
 ) -> bytes:
     """As `read_body`, of a bare ASGI request; what has come already, as small bodies have, costs one call."""
+    # Step into the call by hand: it ends at once if the body is here already, and then no alarm is set. Else the rest
+    # of that same call is awaited; another one would miss its message.
     call: Any = receive()
     try:
         waits_for = call.send(None)

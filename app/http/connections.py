@@ -131,14 +131,14 @@ class Connection(HttpToolsProtocol):
     def count_head(self, size: int) -> None:
         """Count what has just come, if it left a head incomplete; 431 is the answer to one that is too large.
 
-        To be called after each piece, where `timeout_keep_alive_task` is None. The first piece, which may hold other
-        requests before it, does not count.
+        To be called after each piece, where `timeout_keep_alive_task` is None. The first does not count.
         """
         if not self._awaits_head():
             return
-        if self.scope is not self._head:
-            self._head, self._head_bytes, self._head_since = self.scope, -size, self.loop.time()
-        self._head_bytes += size
+        if self.scope is not self._head:  # another head, whose first piece may have begun with the one before
+            self._head, self._head_bytes, self._head_since = self.scope, 0, self.loop.time()
+        else:
+            self._head_bytes += size
         if self._head_bytes > self.limits.max_head_bytes:
             self._end(431)
 

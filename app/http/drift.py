@@ -19,6 +19,7 @@ import orjson
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from app.errors import NeuronaError
+from app.http.meters import MOST_VERSIONS
 from app.repository.model import Model
 from app.serving.sampler import Sampler
 from app.storage.folder import make_folder, write_atomic
@@ -67,6 +68,8 @@ class Drifts:
         """Where to count the rows of one version."""
         key = (model.name, model.version)
         if key not in self._samplers:
+            if len(self._samplers) >= MOST_VERSIONS:
+                del self._samplers[next(iter(self._samplers))]
             self._samplers[key] = Sampler(model.profile)
         return self._samplers[key]
 

@@ -42,6 +42,7 @@ SECONDS = (
 )
 
 
+MOST_VERSIONS = 1000  # more than are served at a time; the one that was met first goes first
 NOTED = 200  # predictions noted before they are counted: a list takes them in a tenth of the time
 
 
@@ -142,6 +143,8 @@ class Meters:
         """Where to count the predictions of one version."""
         found = self._served.get((protocol, model.name, model.version))  # type: ignore[call-overload]
         if found is None:
+            if len(self._served) >= MOST_VERSIONS:
+                del self._served[next(iter(self._served))]
             found = Tally(self._sampler_of(model))
             self._served[Served(protocol, model.name, model.version)] = found
         return found  # type: ignore[no-any-return]

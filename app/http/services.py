@@ -15,7 +15,7 @@ from app.repository.cache import ModelCache
 from app.repository.repository import Repository
 from app.serving.predictor import Predictor
 from app.settings import Settings
-from app.training.watch import TrainerWatch
+from app.watch import TrainerWatch
 
 log = logging.getLogger("neurona")
 

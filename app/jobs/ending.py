@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, Update, case, select, update
 from app.jobs.records import Failure, State
 from app.jobs.rows import read_job
 from app.jobs.tables import jobs
-from app.jobs.times import timestamp
+from app.times import timestamp
 
 
 def of_attempt(job_id: str, attempt: int) -> Update:

@@ -14,7 +14,7 @@ from app.errors import FeedbackFull, FeedbackKeyReused
 from app.jobs.database import connect, one_at_a_time, reading, writing
 from app.jobs.records import Record
 from app.jobs.tables import feedback, feedback_sums, feedback_uses
-from app.jobs.times import timestamp, utc_now
+from app.times import timestamp, utc_now
 
 _PAGE_REQUESTS = 1000
 _PAGE_BYTES = 8 << 20

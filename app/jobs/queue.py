@@ -15,7 +15,7 @@ from app.jobs.records import FINAL, EpochRecord, Failure, Job, Progress
 from app.jobs.rows import last_sequence, read_job, to_job
 from app.jobs.schema import bring_up_to_date
 from app.jobs.tables import epochs, jobs
-from app.jobs.times import timestamp, utc_now
+from app.times import timestamp, utc_now
 
 _TRAINER = "trainer"
 

@@ -16,7 +16,7 @@ from app.jobs.records import FINAL, EpochRecord, Job, Kind, NewJob, Progress, St
 from app.jobs.rows import last_sequence, read_epochs, read_job, to_job
 from app.jobs.schema import bring_up_to_date
 from app.jobs.tables import epochs, idempotency, jobs
-from app.jobs.times import timestamp, utc_now
+from app.times import timestamp, utc_now
 
 _LAST = 2**31 - 1  # the largest number of a row
 _LIFETIME = timedelta(hours=24)  # of a key

@@ -7,7 +7,7 @@ exclude each other by a lock file, among threads and processes; reading waits fo
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from app.errors import AliasNotFound, NothingToRollBack, StorageFailed, VersionInUse
@@ -28,14 +28,10 @@ from app.repository.catalogue import (
 from app.repository.model import Model
 from app.repository.names import PRODUCTION, check_alias, check_name, is_name
 from app.storage import folder
+from app.times import timestamp, utc_now
 from core.network import Params
 
 LOCK = ".lock"
-
-
-def utc_now() -> datetime:
-    """The time of the system's clock."""
-    return datetime.now(UTC)
 
 
 class Repository(Catalogue):
@@ -183,4 +179,4 @@ class Repository(Catalogue):
         folder.write_atomic(self._root / name / ALIASES, data)
 
     def _now(self) -> str:
-        return self._clock().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return timestamp(self._clock())

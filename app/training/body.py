@@ -11,17 +11,17 @@ import numpy as np
 from app.errors import StorageFailed, Superseded, TrainingDiverged
 from app.jobs import Algorithm, Job, plan
 from app.jobs.plan import Shape
-from app.jobs.times import timestamp, utc_now
 from app.repository.model import Model
 from app.repository.names import PRODUCTION
+from app.times import timestamp, utc_now
 from app.training import origin, verification
 from app.training.card import compose, made
 from app.training.checkpoints import Finished
 from app.training.failure import failure_of
-from app.training.journal import Effort, Journal, Paused
-from app.training.material import Before, Material, prepare
+from app.training.journal import Journal, Paused, Workload
+from app.training.material import Material, prepare
 from app.training.outcome import conclude
-from app.training.production import Source, parts_of
+from app.training.production import Forerunner, parts_of
 from app.training.promotion import Jury
 from app.training.streaming import prepare_streamed
 from app.training.workplace import Workplace
@@ -43,7 +43,7 @@ def run_job(place: Workplace, job_id: str, attempt: int) -> str:
     """
     try:
         job = place.jobs.get(job_id)
-        return Run(place=place, job=job, attempt=attempt, warnings=[]).run()
+        return Attempt(place=place, job=job, attempt=attempt, warnings=[]).run()
     except Superseded:
         return "superseded"
     except Paused:
@@ -63,7 +63,7 @@ def _released(place: Workplace, job_id: str, attempt: int) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class Attempt:
     """One attempt at one job."""
 
     place: Workplace
@@ -73,14 +73,14 @@ class Run:
 
     def run(self) -> str:
         """Do the whole job."""
-        source, published = self._source(), self._published()
+        forerunner, published = self._forerunner(), self._published()
         journal = self._journal()
-        material = self._admitted(self._material(source, published, journal), source)
+        material = self._admitted(self._material(forerunner, published, journal), forerunner)
         names = plan.CANDIDATES[self.job.algorithm]
-        journal.expect(_effort(names, material))
+        journal.expect(_workload(names, material))
         for name in names[len(journal.finished) :]:
             try:
-                self._train(name, material, source, journal)
+                self._train(name, material, forerunner, journal)
             except Diverged as error:
                 if name == names[-1] and not any(each.members for each in journal.finished):
                     raise
@@ -110,10 +110,10 @@ class Run:
         now = int(getattr(self.place.settings, name))
         return now if published is None else origin.limit(published.card, name, now)
 
-    def _material(self, source: Source | None, published: Model | None, journal: Journal) -> Material:
+    def _material(self, forerunner: Forerunner | None, published: Model | None, journal: Journal) -> Material:
         """The job's rows, in memory or, if there are too many, where they are."""
         datasets, given = self.place.datasets, self._given()
-        before = None if source is None else Before(encoding=source.model.encoding, deal=source.parts.deal)
+        before = None if forerunner is None else forerunner.before
         memory, most = (self._limit(name, published) for name in origin.LIMITS)
         dataset = datasets.get(self.job.dataset)
         shape = Shape(rows=dataset.rows, features=dataset.features(most), classes=len(dataset.classes))
@@ -128,12 +128,12 @@ class Run:
         )
         return material
 
-    def _admitted(self, material: Material, source: Source | None) -> Material:
+    def _admitted(self, material: Material, forerunner: Forerunner | None) -> Material:
         """The material, which says so if a warm start is judged by rows that it has learned from already.
 
         What goes to the optimum of a convex loss does not depend on where it began.
         """
-        if source is None or not source.has_seen(material):
+        if forerunner is None or not forerunner.has_seen(material):
             return material
         paths = (
             plan.path(name, material.given, material.shape) for name in plan.CANDIDATES[self.job.algorithm]
@@ -146,12 +146,12 @@ class Run:
         )
         return replace(material, deal=replace(material.deal, clean=False))
 
-    def _source(self) -> Source | None:
+    def _forerunner(self) -> Forerunner | None:
         """The version to go on from, where there is a warm start."""
         if self.job.warm_start is None:
             return None
         model = self.place.repository.load(*self.place.repository.resolve(self.job.warm_start))
-        return Source(model=model, parts=parts_of(model, self.place.repository))
+        return Forerunner(model=model, parts=parts_of(model, self.place.repository))
 
     def _given(self) -> dict[str, Any]:
         """What was said, and how many folds that came to when the job was accepted."""
@@ -173,12 +173,14 @@ class Run:
             start=self.place.checkpoints.newest(self.job.id),
         )
 
-    def _train(self, name: Algorithm, material: Material, source: Source | None, journal: Journal) -> None:
+    def _train(
+        self, name: Algorithm, material: Material, forerunner: Forerunner | None, journal: Journal
+    ) -> None:
         path = plan.path(name, material.given, material.shape)
         if journal.start.state is not None and len(journal.finished) == len(journal.start.finished):
             state = committee.from_arrays(path, journal.start.state)
         else:
-            state = self._begin(path[0], material, source)
+            state = self._begin(path[0], material, forerunner)
         layers = plan.member_sizes(name, material.given, material.shape)
         steps = steps_per_yield(path[0], layers, len(material.held.fold))
         for each in committee.fit(path, material.held, state, steps_per_yield=steps):
@@ -194,13 +196,13 @@ class Run:
             )
         )
 
-    def _begin(self, spec: TrainingSpec, material: Material, source: Source | None) -> CommitteeState:
+    def _begin(self, spec: TrainingSpec, material: Material, forerunner: Forerunner | None) -> CommitteeState:
         """Afresh, or each member from the one of its fold in the version to go on from."""
         fresh = committee.begin(spec, material.ends, [None] * material.held.members)
-        if source is None:
+        if forerunner is None:
             return fresh
         try:
-            starts = source.carried(material, [each.parameters for each in fresh.members])
+            starts = forerunner.carried(material, [each.parameters for each in fresh.members])
         except ValueError:
             self.warnings.append(
                 f"{self.job.warm_start} has other layer sizes than this candidate, which began afresh"
@@ -208,9 +210,9 @@ class Run:
             return fresh
         said = [
             f"column {name!r} is taken for {before!r} of {self.job.warm_start}, whose place and values it has"
-            for name, before in source.renamed(material).items()
+            for name, before in forerunner.renamed(material).items()
         ]
-        if not said and not source.shares_columns(material):
+        if not said and not forerunner.shares_columns(material):
             said = [
                 f"no column of {self.job.warm_start} is here, so hardly anything of it could be carried over"
             ]
@@ -282,12 +284,12 @@ class Run:
         return self.place.datasets.digest(self.job.dataset, look=journal.look)
 
 
-def _effort(names: Sequence[Algorithm], material: Material) -> Effort:
+def _workload(names: Sequence[Algorithm], material: Material) -> Workload:
     held = material.held
     rows = sum(int(np.count_nonzero(held.fold != member)) for member in range(held.members))
     layers = {name: plan.member_sizes(name, material.given, material.shape) for name in names}
     paths = {name: plan.path(name, material.given, material.shape) for name in names}
-    return Effort(
+    return Workload(
         rows=rows,
         per_epoch={name: float(rows * plan.parameters(layers[name])) for name in names},
         epochs={name: sum(map(_expected_epochs, paths[name])) for name in names},

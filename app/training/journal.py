@@ -18,7 +18,7 @@ class Paused(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effort:
+class Workload:
     """The work that each candidate is expected to be, in multiplications: rows × weights × epochs.
 
     rows: that all members see in one epoch; epochs: that are expected, of at most `max_epochs`.
@@ -60,7 +60,7 @@ class Journal:
     start: Checkpoint
     finished: tuple[Finished, ...] = ()
     sequence: int = 0
-    _effort: Effort = field(init=False)
+    _workload: Workload = field(init=False)
     _pending: list[EpochRecord] = field(default_factory=list)
     _progress: Progress | None = None
     _rows: int = 0
@@ -74,9 +74,9 @@ class Journal:
         self.finished, self.sequence = self.start.finished, self.start.sequence
         self._began = self._saved = self.clock()
 
-    def expect(self, effort: Effort) -> None:
+    def expect(self, workload: Workload) -> None:
         """The rows are ready, and this is what is to be done with them."""
-        self._effort, self._ready_at = effort, self.clock()
+        self._workload, self._ready_at = workload, self.clock()
 
     @property
     def seconds(self) -> float:
@@ -89,7 +89,7 @@ class Journal:
         Raises: Superseded, Paused, TimedOut.
         """
         self._rows += epoch.rows
-        self._work += self._effort.per_epoch[candidate] * epoch.rows / self._effort.rows
+        self._work += self._workload.per_epoch[candidate] * epoch.rows / self._workload.rows
         if epoch.fraction == 1:
             self.sequence += 1
             self._pending.append(self._record(candidate, epoch))
@@ -148,12 +148,12 @@ class Journal:
     def _measure(self, candidate: str, epoch: Round) -> Progress:
         elapsed = max(self.clock() - self._ready_at, 1e-9)
         epochs = epoch.number - 1 + epoch.fraction
-        done = self._effort.done(len(self.finished), candidate, epochs)
-        left = self._effort.total - done
+        done = self._workload.done(len(self.finished), candidate, epochs)
+        left = self._workload.total - done
         return Progress(
             epoch=epoch.number,
-            max_epochs=self._effort.max_epochs[candidate],
-            fraction=min(done / self._effort.total, 1.0),
+            max_epochs=self._workload.max_epochs[candidate],
+            fraction=min(done / self._workload.total, 1.0),
             rows_per_second=self._rows / elapsed,
             eta_seconds=round(left * elapsed / self._work, 3) if self._work else None,
         )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,11 +46,16 @@ def parts_of(model: Model, repository: Repository) -> Parts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class Forerunner:
     """A version to go on from."""
 
     model: Model
     parts: Parts
+
+    @property
+    def before(self) -> Before:
+        """What a new deal of the rows is to keep to."""
+        return Before(encoding=self.model.encoding, deal=self.parts.deal)
 
     def carried(self, material: Material, fresh: Sequence[Params]) -> list[Params]:
         """Where each member of a new committee begins: at the probabilities that the one of its fold gave, or for
@@ -105,25 +111,38 @@ def losses_of(model: Model, repository: Repository, material: Material) -> Unsee
     Rows that all of the version learned from are left out, unless there are no others, or it is not known.
     Raises: ValueError or KeyError, if the rows lack columns that the version needs; ModelBroken.
     """
-    parts, held = parts_of(model, repository), material.held
-    deal = Before(encoding=model.encoding, deal=parts.deal).deal_among(material.encoding)
-    fold = np.zeros(len(held.rows), int)
-    if deal is not None:
-        fold = deal.fold_of(material.table.prints(deal.names), held.examples.labels)[held.rows]
-    if deal is None or not (fold >= 0).any():
-        parts, deal, fold = Parts(members=(model.parameters,), deal=None), None, np.zeros_like(fold)
+    held, judges = material.held.rows, _judges(model, repository, material)
     columns = _class_columns(model, material)
-    losses = np.full(len(fold), math.log(len(material.classes)))
-    for member, parameters in enumerate(parts.members):
-        here = np.flatnonzero((fold == member) & (columns >= 0))
-        losses[here] = _losses(model, parameters, material.table.take(held.rows[here]), columns[here])
-    rows = np.flatnonzero(fold >= 0)
+    losses = np.full(len(held), math.log(len(material.classes)))
+    for number, parameters in enumerate(judges.members):
+        here = np.flatnonzero((judges.of == number) & (columns >= 0))
+        losses[here] = _losses(model, parameters, material.table.take(held[here]), columns[here])
+    rows = np.flatnonzero(judges.of >= 0)
     return Unseen(
         rows=rows,
         losses=losses[rows],
-        unseen=deal is not None and deal.clean,
+        unseen=judges.unseen,
         unknown=int((columns[rows] < 0).sum()),
     )
+
+
+class _Judges(NamedTuple):
+    """Who judges: of each held-out row the number of the member, −1 for none; unseen: as in `Unseen`."""
+
+    members: tuple[Params, ...]
+    of: Array
+    unseen: bool
+
+
+def _judges(model: Model, repository: Repository, material: Material) -> _Judges:
+    """Members that have not learned from the row; the whole of the version, if none is known to be such."""
+    parts, held = parts_of(model, repository), material.held
+    deal = Before(encoding=model.encoding, deal=parts.deal).deal_among(material.encoding)
+    if deal is not None:
+        fold = deal.fold_of(material.table.prints(deal.names), held.examples.labels)[held.rows]
+        if (fold >= 0).any():
+            return _Judges(parts.members, fold, deal.clean)
+    return _Judges((model.parameters,), np.zeros(len(held.rows), int), unseen=False)
 
 
 def _class_columns(model: Model, material: Material) -> Array:

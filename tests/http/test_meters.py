@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.http import vitals
+from app.http import meters, vitals
 from app.http.meters import SECONDS, Meters
 from app.serving.sampler import Sampler
 
@@ -152,3 +152,13 @@ def test_failures_of_a_model_that_cannot_be_loaded_have_its_name(site, client):
     for protocol in ("native", "oip"):
         labels = (("model", "broken"), ("protocol", protocol), ("status", "503"))
         assert found["neurona_prediction_failures_total", labels] >= 1
+
+
+def test_versions_that_were_served_long_ago_are_let_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(meters, "MOST_VERSIONS", 3)
+    kept = Meters(tmp_path, sampler_of=lambda _: Sampler(None))
+    for version in (1, 2, 3, 4):
+        tally = kept.tally("native", SimpleNamespace(name="iris", version=version))
+        tally.add(None, 1, 0.0, 0.0, 0.0, -1.0)
+    rows = next(family for family in kept.collect() if family.name == "neurona_prediction_rows")
+    assert sorted(sample.labels["version"] for sample in rows.samples if sample.value) == ["2", "3", "4"]

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 
 from app.jobs.ending import Ending
-from app.training.body import Run
+from app.training.body import Attempt
 from app.training.promotion import Jury
 from core import committee, encoding, merging, network
 from core.losses import softmax
@@ -227,7 +227,7 @@ def test_a_warm_start_on_the_same_data_begins_where_its_source_ended(bench):
 def begun(bench, monkeypatch, **fields):
     """The members' parameters before the first step of a job, its material, and the job, run to its end."""
     seen = []
-    real = Run._begin
+    real = Attempt._begin
 
     def begin(self, spec, material, source):
         state = real(self, spec, material, source)
@@ -235,7 +235,7 @@ def begun(bench, monkeypatch, **fields):
         return state
 
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "_begin", begin)
+        patch.setattr(Attempt, "_begin", begin)
         job = bench.train(**fields)
     return *seen[-1], job
 

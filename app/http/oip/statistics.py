@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from app.http.meters import MOST_VERSIONS
+
 Key = tuple[str, int]
-_MOST_VERSIONS = 1000  # more than are served at a time; the one that was met first goes first
 _MOST_SIZES = 100  # batch sizes told apart for a version; further ones count in the totals alone
 
 
@@ -106,7 +107,7 @@ class Statistics:
     def _record(self, key: Key) -> Record:
         found = self._records.get(key)
         if found is None:
-            if len(self._records) >= _MOST_VERSIONS:
+            if len(self._records) >= MOST_VERSIONS:
                 del self._records[next(iter(self._records))]
             found = self._records[key] = Record()
         return found

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from app.datasets.formats.arrow_columns import INDEX
+from app.datasets.formats.arrow_columns import INDEX, is_number, is_text
 from app.datasets.formats.arrow_messages import END, check_end, row_messages
 from app.errors import Unreadable
 from app.http.wire.problems import Problems, check_header, check_rows, shown, wrong
@@ -87,19 +87,15 @@ def _expected(column: Column, kind: pa.DataType) -> str | None:
             lists = (
                 pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind)
             )
-            fits = lists and _is_number(kind.value_type)  # type: ignore[attr-defined]
+            fits = lists and is_number(kind.value_type)  # type: ignore[attr-defined]
             return None if fits else f"lists of {column.width} numbers"
         case _:
-            return None if _is_number(kind) else "numbers"
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+            return None if is_number(kind) else "numbers"
 
 
 def _is_text(kind: pa.DataType) -> bool:
     inner = kind.value_type if isinstance(kind, pa.DictionaryType) else kind
-    return pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_string_view(inner)
+    return is_text(inner)
 
 
 def _column(column: Column, values: Chunked, problems: Problems) -> RawColumn:
