@@ -116,8 +116,8 @@ def _plan(
     dataset, use = _data(services, model, dataset_id, with_feedback=said.include_feedback)
     plan.check(algorithm, Hyperparameters.model_validate(given), [each.label for each in dataset.classes])
     shape = shape_of(services, dataset)
-    fitting = plan.fitting(algorithm, given, shape, services.settings.training_memory_bytes)
-    most = services.settings.max_parameters
+    in_memory, most = services.settings.training_memory_bytes, services.settings.max_parameters
+    fitting = plan.fitting(algorithm, given, shape, in_memory)
     candidate = plan.CANDIDATES[algorithm][-1]
     if (count := plan.parameters(plan.sizes(algorithm, fitting, shape))) > most:
         message = f"the network would have {count:,} weights, more than max_parameters, {most:,}"
@@ -132,7 +132,7 @@ def _plan(
         promote=said.promote,
         metadata=said.metadata,
         max_runtime_seconds=said.max_runtime_seconds,
-        memory_bytes=memory_needed(services, algorithm, fitting, shape),
+        memory_bytes=memory_needed(services, algorithm, fitting, shape, in_memory),
         webhook=said.webhook,
         feedback=use,
         warnings=list(dataset.warnings),
@@ -179,10 +179,13 @@ def _still_there(services: Services, new: NewJob) -> None:
 
 
 def memory_needed(
-    services: Services, algorithm: Algorithm, given: Mapping[str, Any], shape: plan.Shape
+    services: Services, algorithm: Algorithm, given: Mapping[str, Any], shape: plan.Shape, in_memory: int
 ) -> int:
-    """About what the job needs. Raises: Invalid, if the machine that trains has not so much in all."""
-    needed = plan.memory_bytes(algorithm, given, shape, services.settings.training_memory_bytes)
+    """About what the job needs; in_memory: bytes of encoded rows beyond which they stay on disk.
+
+    Raises: Invalid, if the machine that trains has not so much in all.
+    """
+    needed = plan.memory_bytes(algorithm, given, shape, in_memory)
     total = memory_total() if services.settings.dask_address is None else None
     if total is not None and needed > total:
         message = f"training needs about {gigabytes(needed)}, and this server has {gigabytes(total)} in all"

@@ -14,9 +14,9 @@ from app.http.bodies import read_json
 from app.http.errors import invalid
 from app.http.services import Services
 from app.http.training_requests import idempotency_key, log_accepted, memory_needed, shape_of
-from app.jobs import Algorithm, Hyperparameters, Job, NewJob
+from app.jobs import Algorithm, Hyperparameters, Job, NewJob, plan
 from app.jobs.records import Record, Webhook
-from app.repository.model import part
+from app.repository.model import limit, part
 
 _ALGORITHM: TypeAdapter[Algorithm] = TypeAdapter(Algorithm)
 
@@ -84,7 +84,9 @@ def _new_job(services: Services, name: str, version: int, said: VerifyBody) -> N
         raise NotVerifiable(ref=ref, reason=reason) from error
     parent = lineage.get("parent")
     _check_parent(services, ref, parent)
-    shape = shape_of(services, dataset)
+    shape, in_memory = shape_of(services, dataset), services.settings.training_memory_bytes
+    in_memory = limit(card, "training_memory_bytes", in_memory)
+    fitting = plan.fitting(algorithm, given, shape, in_memory)
     return NewJob(
         kind="verify",
         verifies=version,
@@ -96,7 +98,7 @@ def _new_job(services: Services, name: str, version: int, said: VerifyBody) -> N
         warm_start=parent,
         promote="never",
         max_runtime_seconds=said.max_runtime_seconds,
-        memory_bytes=memory_needed(services, algorithm, given, shape),
+        memory_bytes=memory_needed(services, algorithm, fitting, shape, in_memory),
         webhook=said.webhook,
     )
 

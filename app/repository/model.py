@@ -66,6 +66,12 @@ def part(card: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
+def limit(card: Mapping[str, Any], name: str, default: int) -> int:
+    """The limit that was in force when a version was made, as far as its card tells."""
+    said = part(card, "lineage").get(name)
+    return said if type(said) is int and said > 0 else default
+
+
 def class_places(classes: Sequence[Class], wanted: Iterable[Class]) -> list[int | None]:
     """For each class wanted, its place among `classes`, or None; True and 1 are different classes."""
     known = {(type(each), each): place for place, each in enumerate(classes)}

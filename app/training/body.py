@@ -11,7 +11,7 @@ import numpy as np
 from app.errors import StorageFailed, Superseded, TrainingDiverged
 from app.jobs import Algorithm, Job, plan
 from app.jobs.plan import Shape
-from app.repository.model import Model
+from app.repository.model import Model, limit
 from app.repository.names import PRODUCTION
 from app.times import timestamp, utc_now
 from app.training import origin, verification
@@ -108,7 +108,7 @@ class Attempt:
     def _limit(self, name: str, published: Model | None) -> int:
         """The limit in force, or for a verification the one that was when its version was made."""
         now = int(getattr(self.place.settings, name))
-        return now if published is None else origin.limit(published.card, name, now)
+        return now if published is None else limit(published.card, name, now)
 
     def _material(self, forerunner: Forerunner | None, published: Model | None, journal: Journal) -> Material:
         """The job's rows, in memory or, if there are too many, where they are."""

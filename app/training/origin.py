@@ -9,7 +9,6 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from app.jobs import Job
-from app.repository.model import part
 
 LIMITS = ("training_memory_bytes", "max_categories")  # settings that a version's bits depend on
 
@@ -29,12 +28,6 @@ def lineage(job: Job, *, dataset_sha256: str, seed: int, limits: Mapping[str, in
         **limits,
         "software": software(),
     }
-
-
-def limit(card: Mapping[str, Any], name: str, default: int) -> int:
-    """The limit that was in force when a version was made, as far as its card tells."""
-    said = part(card, "lineage").get(name)
-    return said if type(said) is int and said > 0 else default
 
 
 def software() -> dict[str, Any]:

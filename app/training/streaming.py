@@ -107,7 +107,11 @@ class EncodedRows:
         if isinstance(rows, slice):
             start, stop, _ = rows.indices(len(self))
             return self._encoded(self._opened.slice(start, stop))
-        return self._kept[np.searchsorted(self._held, rows)]
+        places = np.searchsorted(self._held, rows)
+        assert np.array_equal(self._held.take(places, mode="clip"), rows), (
+            "of others, whole stretches are read"
+        )
+        return self._kept[places]
 
     @cached_property
     def _kept(self) -> Array:
