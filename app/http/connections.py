@@ -51,7 +51,7 @@ class Connection(HttpToolsProtocol):
         self.timeout_keep_alive = self.limits.keep_alive_seconds  # type: ignore[assignment]  # asyncio takes any number
         self._timer: Any = None
         self.leaving = False
-        self._head: object = None  # the scope of the head that is on its way, its bytes, and since when
+        self._head: object = None  # the headers of the head that is on its way, its bytes, and since when
         self._head_bytes, self._head_since = 0, 0.0
         self._unsent, self._unsent_since = 0, 0.0  # bytes of an answer that waited at first, and since when
         self._rest = Rest()
@@ -135,8 +135,10 @@ class Connection(HttpToolsProtocol):
         """
         if not self._awaits_head():
             return
-        if self.scope is not self._head:  # another head, whose first piece may have begun with the one before
-            self._head, self._head_bytes, self._head_since = self.scope, 0, self.loop.time()
+        if (
+            self.headers is not self._head
+        ):  # another head, whose first piece may have begun with the one before
+            self._head, self._head_bytes, self._head_since = self.headers, 0, self.loop.time()
         else:
             self._head_bytes += size
         if self._head_bytes > self.limits.max_head_bytes:
@@ -144,7 +146,7 @@ class Connection(HttpToolsProtocol):
 
     def _awaits_head(self) -> bool:
         """Whether the head of a request, or the first of it, is waited for; a refused body's rest is none."""
-        refused = self.cycle is not None and self.scope is self.cycle.scope
+        refused = self.cycle is not None and self.headers is self.cycle.scope["headers"]
         return not (self.busy or refused or self.transport.is_closing())
 
     def _look(self) -> None:
@@ -159,7 +161,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
             return
         if self._head_stalled(now):
-            self._end(None if self.scope is None else 408)
+            self._end(None if self.headers is None else 408)
             return
         self._timer = self.loop.call_later(self._look_seconds(), self._look)
 

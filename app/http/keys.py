@@ -22,7 +22,7 @@ from app.storage.folder import make_folder, write_atomic
 _MADE = "admin-key.sha256"
 _LINE = re.compile(r"(?P<role>predict|train|admin)[:\s]+(?P<key>\S{16,512})")
 _HASHED = "sha256:"
-_LONGEST = 300  # bytes of an origin or a host, which are remembered
+_LONGEST = 600  # bytes of what is remembered of a caller
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -85,10 +85,10 @@ class Keys:
         if not self.roles:
             if address is not None and not _is_address(address):
                 return
-            who = headers.get(b"origin"), headers.get(b"sec-fetch-site"), headers.get(b"host", b"localhost")
-            if any(said is not None and len(said) > _LONGEST for said in who):
-                raise _refused(address)
-            if not _is_welcome(address, *who, self.origins):
+            origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site")
+            host = headers.get(b"host", b"localhost")
+            short = len(origin or b"") + len(site or b"") + len(host) <= _LONGEST
+            if not short or not _is_welcome(address, origin, site, host, self.origins):
                 raise _refused(address)
             return
         scheme, _, key = headers.get(b"authorization", b"").decode("latin-1").partition(" ")

@@ -66,14 +66,15 @@ class LaneProtocol(Connection):
         super().shutdown()
 
     def on_message_begin(self) -> None:
+        """As uvicorn's, without the scope, which what is answered here does not need."""
         self._held = None
-        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
         if self._may_be_held():
             self._held, self._come = [], 0
         else:
-            super().on_headers_complete()
+            self._begin()
 
     def on_body(self, body: bytes) -> None:
         if self._held is None:
@@ -106,9 +107,17 @@ class LaneProtocol(Connection):
     def _let_go(self) -> None:
         """Go on as if the request had never been held."""
         held, self._held = self._held or [], None
-        super().on_headers_complete()
+        self._begin()
         for piece in held:
             super().on_body(piece)
+
+    def _begin(self) -> None:
+        """Begin what uvicorn is to go on with, whose head is here."""
+        url, headers, expect = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expect
+        self.scope["headers"] = headers
+        super().on_headers_complete()
 
     def _answer(self, held: list[bytes]) -> bool:
         """Write the answer, if there is one at once."""
