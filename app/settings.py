@@ -109,6 +109,7 @@ class Settings(BaseSettings):
     max_json_depth: int = Field(
         100, ge=4, description="deepest nesting of JSON data, or of a request to train"
     )
+    max_metadata_bytes: int = Field(16 * KIB, ge=2, description="largest metadata of a job, as JSON")
     max_predict_bytes: int = Field(64 * MIB, ge=1, description="largest prediction body, decompressed")
     max_predict_rows: int = Field(100_000, ge=1, description="most rows in one prediction")
     max_explain_rows: int = Field(1_000, ge=1, description="most rows in one explained prediction")

@@ -19,7 +19,6 @@ from app.jobs import Algorithm, Hyperparameters, Promote
 from app.jobs.records import Record, Webhook
 
 _OF_DATA = ("label", "name", "categorical")
-_MAX_METADATA = 16 * 1024
 
 
 class Inline(Record):
@@ -54,8 +53,6 @@ class TrainBody(Record):
     def _one_source(self) -> "TrainBody":
         if self.dataset is not None and self.data is not None:
             raise ValueError("send either dataset or data, not both")
-        if len(orjson.dumps(self.metadata)) > _MAX_METADATA:
-            raise ValueError(f"metadata is larger than {_MAX_METADATA} bytes")
         return self
 
 

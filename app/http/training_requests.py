@@ -12,7 +12,7 @@ import orjson
 from starlette.requests import Request
 
 from app.datasets.store import Dataset
-from app.errors import Invalid, NeuronaError, Problem
+from app.errors import Invalid, NeuronaError, Problem, TooLarge
 from app.http.feedback import extended
 from app.http.services import Services
 from app.http.training_body import Schema, TrainBody, read
@@ -112,6 +112,8 @@ def _plan(
         said, dataset_id = _completed(services, model, said, dataset_id)
     if dataset_id is None:
         raise Invalid(Problem(message="send data, or name a dataset", location="dataset"))
+    if len(orjson.dumps(said.metadata)) > (limit := services.settings.max_metadata_bytes):
+        raise TooLarge(what="metadata", limit=limit, unit="bytes", setting="max_metadata_bytes")
     algorithm, given, warm_start = _asked(services, said)
     dataset, use = _data(services, model, dataset_id, with_feedback=said.include_feedback)
     plan.check(algorithm, Hyperparameters.model_validate(given), [each.label for each in dataset.classes])

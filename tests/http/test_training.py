@@ -394,3 +394,13 @@ def test_a_warm_start_of_which_nothing_fits_says_so(site, client, iris_csv):
     job = site.train_on("other", body, warm_start="iris", hyperparameters={"max_epochs": 2})
     said = "no column of iris@1 is here, so hardly anything of it could be carried over"
     assert (job["state"], said in job["warnings"]) == ("succeeded", True), job["warnings"]
+
+
+def test_metadata_is_bounded_by_a_setting(make_site):
+    client = make_site(max_metadata_bytes=100).client
+    kept = client.post("/v1/models/m/train", json={"data": ROWS, "metadata": {"owner": "x" * 80}})
+    assert (kept.status_code, kept.json()["metadata"]) == (202, {"owner": "x" * 80})
+    refused = client.post("/v1/models/m/train", json={"data": ROWS, "metadata": {"owner": "x" * 90}})
+    assert refused.status_code == 413
+    assert "max_metadata_bytes" in refused.json()["detail"]
+    assert client.get("/v1/info").json()["limits"]["max_metadata_bytes"] == 100
