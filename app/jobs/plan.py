@@ -25,7 +25,7 @@ _SINGLE = (
 _COPIES = 20  # vectors of its weights that each member keeps in memory, at most
 _FLOAT = 4  # bytes of a float32
 POOL_BYTES = 64 << 20  # of encoded rows that are shuffled together, where rows are read from disk
-HELD_BYTES = 64 << 20  # of encoded rows that are held out there, at most
+HELD_BYTES = 64 << 20  # of encoded rows that are held out there; up to twice that where some have many copies
 _READING = 128 << 20  # what reading and encoding a part of the file takes besides
 _ROW = 80  # bytes that a row takes there in any case: its label, its fold, and dealing it
 
