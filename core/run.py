@@ -54,7 +54,10 @@ class Run:
         self._moments = [moment.copy() for moment in state.moments]
         self.layers = network.layers(self._vector, self.sizes)
         self._gradients = network.layers(self._gradient, self.sizes)
-        if not self.newton:
+        if self.newton:
+            labels, weights = self.train[1:]
+            self._shares = np.bincount(labels, weights, self.sizes[-1]) / len(labels)
+        else:
             self._optimizer = optimizers.make(spec.optimizer, momentum=spec.momentum)
         at_once = len(self.train.labels) if self.steps == 1 else self.batch
         self._workspace = Workspace(self.sizes, min(at_once, piece_rows(self.sizes)), spec.dtype)
@@ -139,7 +142,8 @@ class Run:
 
     def _move(self) -> Iterator[int]:
         """A move of L-BFGS, which may look at all rows more than once."""
-        work, most, moved = quasi_newton.move(self._vector.copy(), self._moments, self._slope), 0, None
+        work = quasi_newton.move(self._vector.copy(), self._moments, self._slope, self._curvature)
+        most, moved = 0, None
         while moved is None:
             with np.errstate(all="ignore"):
                 done, moved = _next(work)
@@ -152,7 +156,7 @@ class Run:
     def _settle(self, at: Array, moments: list[Array], loss: float) -> None:
         self._mind(loss)
         self._vector[:], self._moments = at, moments
-        if quasi_newton.is_lowest(self._moments, self.spec.l2):
+        if quasi_newton.is_lowest(self._moments, self._curvature):
             self._moments[0] = np.zeros_like(at)
         self.step += 1
         self.updates += 1
@@ -165,6 +169,9 @@ class Run:
             self.layers, x, labels, self._gradients, l2=self.spec.l2, weights=weights
         )
         return loss, self._gradient
+
+    def _curvature(self, gradient: Array) -> Array:
+        return quasi_newton.softmax_curvature(gradient, self._shares, self.spec.l2)
 
     def _minibatch(self) -> Examples:
         """All rows at once have no order."""
