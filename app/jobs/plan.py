@@ -8,6 +8,7 @@ from typing import Any
 from app.errors import Invalid, Problem
 from app.jobs.records import Algorithm, Hyperparameters
 from core import defaults
+from core.class_weights import WIDEST
 from core.training import TrainingSpec
 
 CANDIDATES: Mapping[Algorithm, tuple[Algorithm, ...]] = {
@@ -61,6 +62,13 @@ def check(algorithm: Algorithm, given: Hyperparameters, labels: Sequence[Label])
                 raise _refused(
                     "class_weight", f"there is no label {name!r}; there are {_some(sorted(known))}"
                 )
+        weights = [given.class_weight.get(name, 1.0) for name in known]
+        if max(weights) / WIDEST > min(weights):
+            raise _refused(
+                "class_weight",
+                f"the largest weight may be {WIDEST:,.0f} times the smallest (1 where none is said), got"
+                f" {max(weights):g} and {min(weights):g}",
+            )
 
 
 def folds(given: Mapping[str, Any], shape: Shape) -> int:

@@ -121,6 +121,8 @@ def test_rows_on_disk_are_gone_through_in_minibatches_unless_an_optimizer_was_sa
         ("relu_network", {"hidden_layer_sizes": []}, "hidden_layer_sizes"),
         ("relu_network", {"optimizer": "lbfgs"}, "optimizer"),
         ("auto", {"class_weight": {"nobody": 2.0}}, "class_weight"),
+        ("auto", {"class_weight": {"a": 1e300, "b": 1e-300}}, "class_weight"),
+        ("auto", {"class_weight": {"a": 1e-7}}, "class_weight"),
     ],
 )
 def test_what_cannot_go_together_is_refused_with_its_field(algorithm, said, place):
