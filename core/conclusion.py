@@ -38,6 +38,7 @@ def conclude(members: Sequence[Params], held: Held, *, class_weights: Array | No
 
     class_weights: (c,) the weights, above 0, that the rows of each class had. Training with them moves the logits by
     their logarithms, away from how frequent the classes are: that is taken off again as far as it helps.
+    Raises ValueError where no row is held out.
     """
     z = held_out_logits(members, held).astype(np.float64)
     logs = np.zeros(z.shape[1]) if class_weights is None else np.log(class_weights)
