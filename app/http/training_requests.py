@@ -20,6 +20,7 @@ from app.jobs import Algorithm, FeedbackUse, Hyperparameters, Job, NewJob, plan
 from app.machine import gigabytes, memory_total
 from app.repository.model import Model, part
 from app.repository.names import check_name
+from core import network
 
 log = logging.getLogger("neurona.jobs")
 
@@ -118,7 +119,7 @@ def _plan(
     fitting = plan.fitting(algorithm, given, shape, services.settings.training_memory_bytes)
     most = services.settings.max_parameters
     candidate = plan.CANDIDATES[algorithm][-1]
-    if (count := plan.parameters(plan.sizes(algorithm, fitting, shape))) > most:
+    if (count := network.count(plan.sizes(algorithm, fitting, shape))) > most:
         message = f"the network would have {count:,} weights, more than max_parameters, {most:,}"
         raise Invalid(Problem(message=message, location="hyperparameters.hidden_layer_sizes"))
     new = NewJob(

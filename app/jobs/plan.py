@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from app.errors import Invalid, Problem
 from app.jobs.records import Algorithm, Hyperparameters
-from core import defaults
+from core import defaults, network
 from core.class_weights import WIDEST
 from core.training import TrainingSpec
 
@@ -131,11 +130,6 @@ def resolved(
     }
 
 
-def parameters(sizes: Sequence[int]) -> int:
-    """The number of weights and biases of a network with these layer sizes."""
-    return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
-
-
 def member_sizes(candidate: Algorithm, given: Mapping[str, Any], shape: Shape) -> tuple[int, ...]:
     """Features, hidden units of each layer, classes, of each member of the committee."""
     return (shape.features, *path(candidate, given, shape)[0].hidden_layer_sizes, shape.classes)
@@ -170,8 +164,8 @@ def memory_bytes(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape, m
         layers = member_sizes(candidate, given, shape)
         batch = path(candidate, given, shape)[0].batch_size or min(shape.rows, 8192)
         copies = _COPIES if candidate == "relu_network" else 2 * _COPIES
-        needed.append(folds(given, shape) * (copies * parameters(layers) + 3 * batch * sum(layers)))
-    networks = _FLOAT * (max(needed) + 2 * parameters(sizes(algorithm, given, shape)))
+        needed.append(folds(given, shape) * (copies * network.count(layers) + 3 * batch * sum(layers)))
+    networks = _FLOAT * (max(needed) + 2 * network.count(sizes(algorithm, given, shape)))
     if streamed(given, shape, most):
         return networks + 2 * POOL_BYTES + 3 * HELD_BYTES + _READING + _ROW * shape.rows
     rows = 2 * shape.rows * shape.features  # the encoded matrix, and the columns that it is made from

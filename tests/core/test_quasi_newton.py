@@ -9,17 +9,13 @@ from sklearn.linear_model import LogisticRegression
 
 from core import losses, network, quasi_newton, training
 from core.network import Dense
+from core.stops import finish
 from core.training import Examples, TrainingSpec
 
 
 def moved(*arguments):
     """A move, from its beginning to its end."""
-    work = quasi_newton.move(*arguments)
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
+    return finish(quasi_newton.move(*arguments))
 
 
 def spec(l2, **fields):

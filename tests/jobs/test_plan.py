@@ -4,6 +4,7 @@ import pytest
 
 from app.errors import Invalid
 from app.jobs import Hyperparameters, plan
+from core import network
 
 SHAPE = plan.Shape(rows=1797, features=64, classes=10)
 MOST = 10**9
@@ -80,7 +81,7 @@ def test_a_penalty_that_is_to_be_chosen_is_null_until_it_is():
 
 
 def test_the_weights_of_784_128_10_are_counted_right():
-    assert plan.parameters((784, 128, 10)) == 784 * 128 + 128 + 128 * 10 + 10
+    assert network.count((784, 128, 10)) == 784 * 128 + 128 + 128 * 10 + 10
 
 
 def test_memory_grows_with_the_rows():
