@@ -8,7 +8,7 @@ from core import losses
 from core.calibration import HIGHEST, LOWEST, TEMPERING, cautious_loss, fit_temperature
 
 
-@pytest.mark.parametrize("truth", [0.3, 1.0, 4.0])
+@pytest.mark.parametrize("truth", [0.06, 0.3, 1.0, 4.0, 17.0])
 def test_the_temperature_is_the_one_that_scipy_finds(rng, truth):
     z = rng.normal(scale=2, size=(2000, 4))
     labels = np.array([rng.choice(4, p=y) for y in losses.softmax(z)])

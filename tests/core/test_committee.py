@@ -112,6 +112,14 @@ def test_parts_of_an_epoch_change_nothing(path, held):
     assert sum(each.rows for each in whole) == sum(each.rows for each in parts)
 
 
+def test_parts_of_an_epoch_tell_how_far_all_members_are_together(held):
+    parts = run(NETWORK, held, steps_per_yield=3)
+    first = [each.fraction for each in parts if each.number == 1]
+    steps = [(member + 16 * step / 60) / 3 for member in range(3) for step in (1, 2, 3)]
+    assert first == pytest.approx([*steps, 1.0])
+    assert sum(each.rows for each in parts) == parts[-1].number * 3 * 60
+
+
 @PATHS
 def test_epochs_count_from_one_without_gap(path, held):
     numbers = [each.number for each in run(path, held)]
