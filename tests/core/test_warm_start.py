@@ -163,6 +163,15 @@ def test_what_is_not_surely_renamed_is_new():
     assert renamed(old, fewer) == {}, "two were there, and one is"
 
 
+@pytest.mark.parametrize(("categories", "alike"), [("1256", True), ("12567", False), ("1567", False)])
+def test_a_renamed_column_of_categories_has_at_least_half_of_them(categories, alike):
+    old, new = (
+        encoding.Encoding(columns=(encoding.CategoricalColumn(name=name, categories=tuple(words)),))
+        for name, words in (("a", "1234"), ("b", categories))
+    )
+    assert bool(renamed(old, new)) == alike
+
+
 def test_a_renamed_column_keeps_its_effect():
     old, new = columns_named("size", "colour", "pixels"), columns_named("a", "b", "c", seed=1, shift=0.3)
     rng = np.random.default_rng(2)
