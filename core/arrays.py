@@ -33,16 +33,28 @@ def class_numbers(labels: npt.ArrayLike, rows: int, classes: int) -> npt.NDArray
     return array.astype(np.intp, copy=False)
 
 
-def row_weights(weights: npt.ArrayLike | None, rows: int) -> Array | None:
-    """`weights` as (rows,) finite non-negative numbers, or None; ValueError otherwise."""
+def row_weights(weights: npt.ArrayLike | None, rows: int, dtype: Float) -> Array | None:
+    """`weights` as (rows,) numbers of that dtype, finite there and not negative, or None; ValueError otherwise."""
     if weights is None:
         return None
     array = np.asarray(weights)
     if array.dtype.kind not in "fiub" or array.shape != (rows,):
         raise ValueError(f"weights must be ({rows},) real numbers, got {array.dtype} {array.shape}")
+    with np.errstate(over="ignore", under="ignore"):
+        array = array.astype(dtype, copy=False)
     if not (np.isfinite(array).all() and (array >= 0).all()):
-        raise ValueError("weights must be finite and not negative")
+        raise ValueError(f"weights must be finite in {array.dtype} and not negative")
     return array
+
+
+def row_numbers(numbers: npt.ArrayLike, rows: int) -> npt.NDArray[np.intp]:
+    """`numbers` as (n,) of [0, rows), n ≥ 1, each greater than the one before; ValueError otherwise."""
+    array = np.asarray(numbers)
+    if array.dtype.kind not in "iu" or array.ndim != 1 or not len(array):
+        raise ValueError(f"rows must be (n,) integers, n ≥ 1, got {array.dtype} {array.shape}")
+    if not 0 <= array[0] <= array[-1] < rows or (array[1:] <= array[:-1]).any():
+        raise ValueError(f"rows must ascend and lie in [0, {rows}), each at most once")
+    return array.astype(np.intp, copy=False)
 
 
 def layer_sizes(sizes: Sequence[int]) -> tuple[int, ...]:

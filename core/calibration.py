@@ -10,21 +10,25 @@ LOWEST, HIGHEST = 0.05, 20.0
 # Labels taken to be wrong: where one of many epochs or penalties is chosen (Laplace's rule of succession), and where
 # one temperature is, which is less to be deceived in (the median chance of what m rows have not shown, Tukey 1962).
 CHOOSING, TEMPERING = 1.0, 1 / 3
+UNSEEN = (
+    2  # rows added to those seen, one right and one wrong (Laplace): a single one is not believed to be wrong
+)
 
 
 def cautious_loss(logits: npt.ArrayLike, labels: npt.ArrayLike, *, wrong: float = CHOOSING) -> float:
     """The mean loss of held-out rows, as if of all labels so many were wrong.
 
-    L_i = −(1 − ε) log ŷ[y] − ε · mean of log ŷ[j] over the other classes, ε = wrong/m: to have seen m rows and no
-    mistake does not say that there will be none. Without it, few and easy rows favour whatever is surest of itself;
-    on many rows it is the log loss.
-    logits: (m, c), m ≥ 1; labels: (m,) integers.
+    L_i = −(1 − ε) log ŷ[y] − ε · mean of log ŷ[j] over the other classes, ε = wrong/(m + 2): to have seen m rows and
+    no mistake does not say that there will be none. Without it, few and easy rows favour whatever is surest of
+    itself; on many rows it is the log loss.
+    logits: (m, c), m ≥ 1; labels: (m,) integers; computed in float64. Raises ValueError for other shapes or dtypes.
     """
     logs = log_softmax(matrix(logits, name="logits").astype(np.float64))
     m, c = logs.shape
     own = logs[np.arange(m), class_numbers(labels, m, c)]
     others = (logs.sum(axis=1) - own) / max(c - 1, 1)
-    return float(-np.mean((1 - wrong / m) * own + wrong / m * others))
+    doubt = wrong / (m + UNSEEN)
+    return float(-np.mean((1 - doubt) * own + doubt * others))
 
 
 def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
@@ -32,8 +36,8 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     held-out rows (Guo et al. 2017, but with `cautious_loss`).
 
     logits: (m, c), m ≥ 1; labels: (m,) integers. The loss is convex in 1/T, and its derivative there is the
-    mean of Σ_j ŷ_j Z_j − (1 − ε) Z[y] − ε · mean of the other Z_j, ε = TEMPERING/m: its zero is found by bisection.
-    Where all logits of every row are equal, T is 1.
+    mean of Σ_j ŷ_j Z_j − (1 − ε) Z[y] − ε · mean of the other Z_j, ε = TEMPERING/(m + 2): its zero is found by
+    bisection. Where all logits of every row are equal, T is 1.
     Raises ValueError for other shapes or dtypes.
     """
     z = matrix(logits, name="logits").astype(np.float64)
@@ -45,7 +49,7 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
         return 1.0
     own = z[np.arange(len(z)), labels]
     others = (z.sum(axis=1) - own) / max(z.shape[1] - 1, 1)
-    own += TEMPERING / len(z) * (others - own)
+    own += TEMPERING / (len(z) + UNSEEN) * (others - own)
     low, high = 1 / HIGHEST, 1 / LOWEST
     if _slope(z, own, low) >= 0:
         return HIGHEST

@@ -17,8 +17,9 @@ from core.calibration import cautious_loss
 from core.committee_state import Choice, CommitteeState, begin, from_arrays, member_spec, to_arrays
 from core.network import Params
 from core.state import is_finished
+from core.stops import finish, go_on
 from core.training import Examples, TrainingSpec
-from core.work import piece_rows
+from core.work import judged_rows
 
 __all__ = [
     "Choice",
@@ -38,7 +39,10 @@ JUDGING = 0.999  # the fraction of an epoch that is done while it is judged
 
 
 class Held(NamedTuple):
-    """All examples, and the fold (m,) in which each is held out: −1 for never. members: one for each fold."""
+    """All examples, and the fold (m,) in which each is held out: −1 for never. members: one for each fold.
+
+    Weights count by their ratios: over the rows that a member learns from, they get mean 1.
+    """
 
     examples: Examples
     fold: Array
@@ -90,21 +94,18 @@ def fit(
 
 
 def held_out_logits(members: Sequence[Params], held: Held) -> Array:
-    """(len(held.rows), classes): the logits of each held-out row by the member that has not seen it."""
-    work = _judging(members, held)
-    while (z := _next(work)) is None:
-        pass
-    return z
+    """(len(held.rows), classes): the logits of each held-out row by the member that has not seen it, in the
+    members' dtype. Raises ValueError for rows of another width."""
+    return finish(_judging(members, held))
 
 
 def _stage(spec: TrainingSpec, held: Held, state: CommitteeState, steps: int | None) -> Iterator[Round]:
     specs = [member_spec(spec, member) for member in range(len(state.members))]
     steps = None if steps is None else max(1, steps // len(specs))
+    learned = [np.flatnonzero(held.fold != member) for member in range(len(specs))]
     runs = [
-        training.fit(
-            each, held.examples, None, start, steps_per_yield=steps, rows=np.flatnonzero(held.fold != member)
-        )
-        for member, (each, start) in enumerate(zip(specs, state.members, strict=True))
+        training.fit(each, _even(held.examples, among), None, start, steps_per_yield=steps, rows=among)
+        for each, among, start in zip(specs, learned, state.members, strict=True)
     ]
     while not _over(specs, state):
         rows, rate, told = 0, 0.0, state
@@ -119,7 +120,7 @@ def _stage(spec: TrainingSpec, held: Held, state: CommitteeState, steps: int | N
             state = replace(state, turn=member + 1)
         state = replace(state, epoch=state.epoch + 1, turn=0)
         judging = _judging([each.parameters for each in state.members], held)
-        while (z := _next(judging)) is None:
+        while (z := go_on(judging)[1]) is None:
             if steps is not None:  # an epoch is not complete until it is judged
                 yield _round(told, rows, rate, JUDGING)
                 rows = 0
@@ -129,11 +130,17 @@ def _stage(spec: TrainingSpec, held: Held, state: CommitteeState, steps: int | N
         yield _round(state, rows, rate, 1.0, loss, float(np.mean(z.argmax(axis=1) == held.labels)))
 
 
+def _even(examples: Examples, rows: Array) -> Examples:
+    """The examples, with weights of mean 1 over these rows."""
+    weights = examples.weights
+    return examples if weights is None else examples._replace(weights=weights / weights[rows].mean())
+
+
 def _judging(members: Sequence[Params], held: Held) -> Generator[None, None, Array]:
     """`held_out_logits`, with a stop between pieces."""
     sizes = network.sizes(members[0])
     z = np.empty((len(held.fold), sizes[-1]), members[0][0].weight.dtype)
-    step, done = min(training.VALIDATION_CHUNK, 3 * piece_rows(sizes)), 0
+    step, done = judged_rows(sizes), 0
     for member, parameters in enumerate(members):
         rows = np.flatnonzero(held.fold == member)
         for start in range(0, len(rows), step):
@@ -144,15 +151,6 @@ def _judging(members: Sequence[Params], held: Held) -> Generator[None, None, Arr
             z[part] = network.logits(parameters, held.examples.x[part])
             done += len(part)
     return z[held.rows]
-
-
-def _next(judging: Generator[None, None, Array]) -> Array | None:
-    """None at the next stop, or at the end the logits."""
-    try:
-        next(judging)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    return None
 
 
 def _over(specs: Sequence[TrainingSpec], state: CommitteeState) -> bool:

@@ -41,7 +41,7 @@ class CommitteeState:
 def begin(spec: TrainingSpec, sizes: tuple[int, int], starts: Sequence[Params | None]) -> CommitteeState:
     """The state before the first step of one member for each of `starts`: None, or parameters to go on from.
 
-    sizes: features, classes.
+    sizes: features, classes. Raises ValueError for parameters of other sizes.
     """
     members = tuple(
         training.begin(member_spec(spec, member), *sizes, parameters=start, even=len(starts) > 1)
@@ -91,20 +91,24 @@ def from_arrays(path: Sequence[TrainingSpec], arrays: Mapping[str, Array]) -> Co
             )
             for number in range(count)
         )
-        losses_so_far = tuple(arrays["train_losses"].tolist())
-        best = _read_choice(arrays, members) if "choice" in arrays else None
+        losses_so_far = tuple(map(float, arrays["train_losses"]))
+        best = _read_choice(arrays, members, spec) if "choice" in arrays else None
     except KeyError as error:
         raise ValueError(f"not a training state of this spec: there is no array {error}") from None
+    if not (0 <= turn < count and 0 <= stage <= len(path) and len(losses_so_far) == count and epoch >= 0):
+        raise ValueError("not a training state of this spec: numbers out of their range")
     return CommitteeState(
         members=members, train_losses=losses_so_far, epoch=epoch, stage=stage, turn=turn, best=best
     )
 
 
-def _read_choice(arrays: Mapping[str, Array], members: Sequence[TrainingState]) -> Choice:
+def _read_choice(arrays: Mapping[str, Array], members: Sequence[TrainingState], spec: TrainingSpec) -> Choice:
     epoch, stage = arrays["choice"].tolist()
     loss, cautious = arrays["choice.losses"].tolist()
     chosen = tuple(
         network.layers(arrays[f"choice.{number}"], network.sizes(member.parameters))
         for number, member in enumerate(members)
     )
+    if any(array.dtype != spec.dtype for parameters in chosen for layer in parameters for array in layer):
+        raise ValueError(f"not a training state of this spec: its choice is not {spec.dtype}")
     return Choice(epoch, stage, loss, cautious, chosen)

@@ -36,8 +36,9 @@ class Conclusion:
 def conclude(members: Sequence[Params], held: Held, *, class_weights: Array | None = None) -> Conclusion:
     """Calibrate a committee: the temperature, and the shift where classes were weighted, of the lowest cautious loss.
 
-    class_weights: (c,) the weights that the rows of each class had. Training with them moves the logits by
+    class_weights: (c,) the weights, above 0, that the rows of each class had. Training with them moves the logits by
     their logarithms, away from how frequent the classes are: that is taken off again as far as it helps.
+    Raises ValueError where no row is held out.
     """
     z = held_out_logits(members, held).astype(np.float64)
     logs = np.zeros(z.shape[1]) if class_weights is None else np.log(class_weights)

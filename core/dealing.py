@@ -14,6 +14,7 @@ import numpy.typing as npt
 from core.arrays import Array, class_numbers
 from core.columns import Codes, RawColumn, RawColumns
 from core.splitting import ranked_split
+from core.survey import length
 
 CHUNK = 1 << 20  # numbers looked at at a time
 # The part of all rows that differ, or of all that columns can say, below which equal rows need looking at.
@@ -21,6 +22,9 @@ LIKELY = 0.5
 # The part of all rows that have the label of most of their equals: copies all do, and by chance so many do not.
 AGREED = 0.99
 SAMPLE = 1 << 17  # rows by which is counted what columns can say
+FEW = (
+    100  # copies of a row that may follow one of them out of what is learned from, whatever the fraction says
+)
 _MISSING = 0x9E3779B97F4A7C15
 
 
@@ -91,7 +95,10 @@ class Deal:
         labels: (m,) integers. With 2 folds or more a function of the row's values, the seed and the number of
         folds, and without `together` also of how many equal rows stand before it. But the single row of a class is
         never held out, and a class that would be wholly in one fold gives a row to the next. With 1 fold those
-        rows of each class are held out that are first in an order which the same decides.
+        rows of each class are held out that are first in an order which the same decides; `together`, where that
+        parts copies, all of them are if they are up to 100, and more than that go where most of them are, so that
+        at most about twice the fraction is held out. But in a class all of whose rows would be on one side they
+        are parted.
         Raises ValueError or KeyError for other columns.
         """
         named = {called: columns[name] for name, called in self.names.items()}
@@ -105,7 +112,7 @@ class Deal:
             return _dealt(drawn, labels, self.folds)
         fold = np.full(len(drawn), -1)
         fold[ranked_split(labels, self.fraction, np.argsort(drawn, kind="stable"))[1]] = 0
-        return fold
+        return _with_copies(fold, drawn, labels) if self.together else fold
 
 
 def new_deal(columns: RawColumns, labels: npt.ArrayLike, *, folds: int, fraction: float, seed: int) -> Deal:
@@ -184,10 +191,7 @@ def fingerprints(columns: RawColumns) -> Array:
     Numbers count as float32, so that a value has one fingerprint in every format; −0 is 0, and all that is missing
     is equal. Raises ValueError for columns of unequal lengths, or none.
     """
-    lengths = {len(raw.codes) if isinstance(raw, Codes) else len(raw) for raw in columns.values()}
-    if len(lengths) != 1:
-        raise ValueError(f"columns must be at least one and all of one length, got lengths {sorted(lengths)}")
-    total = np.zeros(lengths.pop(), np.uint64)
+    total = np.zeros(length(columns), np.uint64)
     for name, raw in columns.items():
         total += _mixed(_values(raw) + np.uint64(_number(name)))
     return _mixed(total)
@@ -214,6 +218,16 @@ def _dealt(drawn: Array, labels: Array, count: int) -> Array:
         first = rows[np.argmin(drawn[rows])]
         fold[first] = (fold[first] + 1) % count
     return fold
+
+
+def _with_copies(fold: Array, drawn: Array, labels: Array) -> Array:
+    """The folds, 0 or −1, of rows of which equal ones were parted, with these together."""
+    held = fold == 0
+    _, places, counts = np.unique(drawn, return_inverse=True, return_counts=True)
+    enough = np.where(counts <= FEW, 1, counts / 2)
+    whole = (np.bincount(places, held) >= enough)[places]
+    both = np.isin(labels, labels[whole]) & np.isin(labels, labels[~whole])
+    return np.where(np.where(both, whole, held), 0, -1)
 
 
 def _values(raw: RawColumn) -> Array:

@@ -69,12 +69,13 @@ def resolve(
     default = (_units(effort.members, rows, features, classes),)
     given["hidden_layer_sizes"] = tuple(given.get("hidden_layer_sizes", default)) if hidden else ()
     batch_size = given.get("batch_size", _batch_size(rows, classes, effort.batch))
-    steps = -(-rows // (batch_size or rows))
+    taken = max(batch_size or rows, 1)  # a size out of its range is for the spec to refuse
+    steps = -(-rows // taken)
     least = effort.epochs[0] * (2 if effort.members > 1 and rows > PLENTY else 1)
     chosen = {
         "batch_size": batch_size,
         "learning_rate": _learning_rate(given.get("optimizer", "adam"), features, hidden)
-        * (_haste(batch_size or rows, effort.batch) if hidden and effort.members > 1 else 1.0),
+        * (_haste(taken, effort.batch) if hidden and effort.members > 1 else 1.0),
         "max_epochs": max(min(effort.steps // steps, effort.epochs[1]), least),
         "patience": min(max(effort.wait // steps, effort.patience[0]), effort.patience[1]),
         "l2": max(1 / rows, effort.least_l2)

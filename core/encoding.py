@@ -56,7 +56,10 @@ def fit(columns: RawColumns, *, booleans: Collection[str] = (), max_categories: 
 def fit_parts(
     parts: Iterable[RawColumns], *, booleans: Collection[str] = (), max_categories: int = 1000
 ) -> Encoding:
-    """As `fit`, of rows that come in parts, of the same columns each, and are gone through twice."""
+    """As `fit`, of rows that come in parts, of the same columns each, and are gone through twice.
+
+    Raises ValueError for an iterator too, which can be gone through once.
+    """
     return Encoding(columns=survey(parts).columns(booleans, max_categories))
 
 

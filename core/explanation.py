@@ -32,7 +32,9 @@ def explain(params: Params, x: npt.ArrayLike, baseline: npt.ArrayLike, classes: 
     """
     features, *widths, number = sizes(params)
     x = matrix(x, features)
-    start = matrix(np.atleast_2d(baseline), features, name="baseline").astype(np.float64)
+    if np.shape(baseline) != (features,):
+        raise ValueError(f"baseline must have shape ({features},), got {np.shape(baseline)}")
+    start = matrix(np.asarray(baseline)[None], name="baseline").astype(np.float64)
     asked = class_numbers(classes, len(x), number)
     pieces = PIECES if len(widths) > 1 else 1
     step = max(1, CHUNK // ((pieces + 1) * max(features, number, *widths)))

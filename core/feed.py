@@ -102,7 +102,8 @@ class Pooled:
             read = self._source[start : int(numbers[-1]) + 1]
             x[done:until] = read if len(read) == len(numbers) else read[numbers - start]
             rows[done:until], done = numbers, until
-        order = np.random.default_rng([self._spec.seed, epoch, number]).permutation(count)
+        # + 1, since [seed, epoch, 0] gives the stream of [seed, epoch], by which blocks are put in order
+        order = np.random.default_rng([self._spec.seed, epoch, number + 1]).permutation(count)
         return Pool(x, rows, order)
 
     def _parts(self, epoch: int, first: int, until: int) -> Iterator[slice]:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from core.arrays import Array, Float, class_numbers, matrix, row_weights
 
+MANY = 256  # classes, from which they are summed up in float64
 _QUIET = {"under": "ignore", "over": "ignore", "invalid": "ignore"}
 # e^z that underflows to 0 is right, and z − max that overflows to −∞ ends in that same 0
 
@@ -28,23 +29,27 @@ def softmax_in_place(z: Array) -> None:
     """`softmax` of floats (c, …) that stand class-first; nothing is checked, and exponents may overflow."""
     z -= np.maximum.reduce(z, axis=0)
     np.exp(z, out=z)
-    z /= np.add.reduce(z, axis=0)
+    z /= _total(z)
 
 
 def log_softmax(logits: npt.ArrayLike) -> Array:
     """log ŷ = Z − max Z − log Σ_j e^(Z_j − max Z) along the last axis (mathematics.md row 3).
 
-    logits: (…, c), c ≥ 1, any real dtype. Returns (…, c) in the same float dtype (float64 for integers).
+    logits: (…, c), c ≥ 1, any real dtype. Returns (…, c) in the same float dtype (float64 for integers). Raises
+    ValueError where there is no class.
     """
     with np.errstate(**_QUIET):  # type: ignore[arg-type]
         z = _class_first(logits)
         z -= np.maximum.reduce(z, axis=0)
-        z -= np.log(np.add.reduce(np.exp(z), axis=0))
+        z -= np.log(_total(np.exp(z)))
     return np.ascontiguousarray(z.T)
 
 
 def softmax_loss(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Array:
-    """L_i = −Z_i[y_i] + log Σ_j e^(Z_ij), by log-sum-exp: (m, c), (m,) → (m,) (mathematics.md row 3)."""
+    """L_i = −Z_i[y_i] + log Σ_j e^(Z_ij), by log-sum-exp: (m, c), (m,) → (m,) (mathematics.md row 3).
+
+    In the logits' float dtype. Raises ValueError for other shapes or dtypes.
+    """
     log_probabilities = log_softmax(matrix(logits, name="logits"))
     labels = class_numbers(labels, *log_probabilities.shape)
     return -log_probabilities[np.arange(len(labels)), labels]
@@ -63,9 +68,8 @@ def softmax_cross_entropy(
     if not m or not c:
         raise ValueError(f"logits must have at least one row and one class, got shape {logits.shape}")
     labels = class_numbers(labels, m, c)
-    weights = row_weights(weights, m)
     z = np.empty((c, m), logits.dtype)
-    loss = cross_entropy_into(z, logits, labels, None if weights is None else weights.astype(z.dtype), m)
+    loss = cross_entropy_into(z, logits, labels, row_weights(weights, m, z.dtype), m)
     return loss, z.T
 
 
@@ -83,7 +87,7 @@ def cross_entropy_into(z: Array, logits: Array, labels: Array, weights: Array | 
         z -= np.maximum.reduce(z, axis=0)
         losses = -flat.take(own)
         np.exp(z, out=z)
-        total = np.add.reduce(z, axis=0)
+        total = _total(z)
         losses += np.log(total)
         losses *= scale
         z *= np.divide(scale, total, out=total)
@@ -92,7 +96,8 @@ def cross_entropy_into(z: Array, logits: Array, labels: Array, weights: Array | 
 
 
 def softmax_jacobian(probabilities: npt.ArrayLike) -> Array:
-    """∂ŷ_i/∂Z_j = ŷ_i (δ_ij − ŷ_j) for each row: (…, c) → (…, c, c) (mathematics.md row 5)."""
+    """∂ŷ_i/∂Z_j = ŷ_i (δ_ij − ŷ_j) for each row: (…, c) → (…, c, c), in the same float dtype
+    (mathematics.md row 5)."""
     y = _floating(np.asarray(probabilities))
     with np.errstate(**_QUIET):  # type: ignore[arg-type]
         jacobian = -(y[..., :, None] * y[..., None, :])
@@ -102,11 +107,21 @@ def softmax_jacobian(probabilities: npt.ArrayLike) -> Array:
 
 
 def one_hot(labels: npt.ArrayLike, classes: int, *, dtype: Float = np.float64) -> Array:
-    """Row i has 1 in column labels[i]: (m,) integers in [0, classes) → (m, classes)."""
+    """Row i has 1 in column labels[i]: (m,) integers in [0, classes) → (m, classes) of that dtype.
+
+    Raises ValueError for other labels.
+    """
     labels = class_numbers(labels, np.size(labels), classes)
     encoded = np.zeros((len(labels), classes), dtype)
     encoded[np.arange(len(labels)), labels] = 1
     return encoded
+
+
+def _total(z: Array) -> Array:
+    """Σ over the classes, which stand first. One after the other, many of them would lose digits of float32."""
+    if len(z) <= MANY or z.dtype.itemsize >= 8:
+        return np.asarray(np.add.reduce(z, axis=0))
+    return np.asarray(np.add.reduce(z, axis=0, dtype=np.float64)).astype(z.dtype)
 
 
 def _floating(array: Array) -> Array:

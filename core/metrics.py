@@ -65,13 +65,16 @@ class Metrics:
 def evaluate(log_probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, bins: int = 15) -> Metrics:
     """The metrics of (m, c) log probabilities, as log_softmax gives them, against (m,) labels; m ≥ 1.
 
-    Log probabilities, for no probability that is rounded to 0 then makes the loss infinite.
-    Raises ValueError for other shapes or dtypes, or no row.
+    Log probabilities, for no probability that is rounded to 0 then makes the loss infinite. bins: of the
+    reliability table, at least 1, of equal width.
+    Raises ValueError for other shapes or dtypes, no row, or no bin.
     """
     logs = matrix(log_probabilities, name="log_probabilities")
     (m, c), labels = logs.shape, class_numbers(labels, *logs.shape)
     if not m:
         raise ValueError("metrics need at least one row, got none")
+    if bins < 1:
+        raise ValueError(f"bins must be at least 1, got {bins}")
     predicted = logs.argmax(axis=1)
     right, rows = predicted == labels, np.arange(m)
     per_class = _per_class(labels, predicted, c)

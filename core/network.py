@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from core.arrays import Array, Float, class_numbers, layer_sizes, matrix, row_weights
 from core.losses import cross_entropy_into, softmax
+from core.stops import finish
 
 
 class Dense(NamedTuple):
@@ -51,19 +52,27 @@ def sizes(params: Params) -> tuple[int, ...]:
     return (params[0].weight.shape[0], *(len(layer.bias) for layer in params))
 
 
+def count(sizes: Sequence[int]) -> int:
+    """How many weights and biases a network of sizes (features, *hidden, classes) has."""
+    return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
+
+
 def flatten(params: Params) -> Array:
     """All parameters in one new vector: weight then bias, layer by layer."""
     return np.concatenate([array.ravel() for layer in params for array in layer])
 
 
 def layers(vector: Array, sizes: Sequence[int]) -> Params:
-    """The layers that lie in `vector`, as views: `flatten` undone. ValueError for another length."""
+    """The layers that lie in `vector`, as views of its dtype: `flatten` undone. sizes: (features, *hidden, classes).
+
+    Raises ValueError for a vector that is not as long as these need.
+    """
+    if vector.shape != (count(sizes),):
+        raise ValueError(
+            f"sizes {tuple(sizes)} need a vector of {count(sizes)} numbers, got shape {vector.shape}"
+        )
     shapes = [shape for fan_in, fan_out in pairwise(sizes) for shape in ((fan_in, fan_out), (fan_out,))]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-    if vector.shape != (ends[-1],):
-        raise ValueError(
-            f"sizes {tuple(sizes)} need a vector of {ends[-1]} numbers, got shape {vector.shape}"
-        )
     parts = [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), shapes, strict=True)]
     return tuple(Dense(weight, bias) for weight, bias in zip(parts[::2], parts[1::2], strict=True))
 
@@ -81,7 +90,10 @@ def logits(params: Params, x: npt.ArrayLike) -> Array:
 
 
 def predict_proba(params: Params, x: npt.ArrayLike) -> Array:
-    """Ŷ = softmax(logits): x (m, features) → (m, classes), in the parameters' dtype."""
+    """Ŷ = softmax(logits): x (m, features) → (m, classes), in the parameters' dtype.
+
+    Raises ValueError if x is not (m, features).
+    """
     return softmax(logits(params, x))
 
 
@@ -123,14 +135,18 @@ def loss_and_gradients(
 
 @np.errstate(under="ignore")
 def input_gradients(params: Params, x: npt.ArrayLike, labels: npt.ArrayLike) -> Array:
-    """∂J/∂X = ∂J/∂Z1 @ W1ᵀ, (m, features), with J the mean over all m rows (mathematics.md, input)."""
+    """∂J/∂X = ∂J/∂Z1 @ W1ᵀ, (m, features), with J the mean over all m rows (mathematics.md, input).
+
+    x: (m, features), m ≥ 1; labels: (m,) integers. In the parameters' dtype. Raises ValueError for other shapes
+    or dtypes.
+    """
     x, labels, _ = _checked(params, x, labels, None)
     workspace = Workspace(sizes(params), min(len(x), CHUNK), params[0].weight.dtype)
     return workspace.input_gradients(params, x, labels)
 
 
 def penalty(params: Params, l2: float) -> float:
-    """½ l2 Σ W², biases left out."""
+    """½ l2 Σ W², biases left out; each layer's sum is taken in its dtype."""
     return 0.5 * l2 * sum(float(np.vdot(layer.weight, layer.weight)) for layer in params) if l2 else 0.0
 
 
@@ -182,12 +198,7 @@ class Workspace:
         weights: Array | None = None,
     ) -> float:
         """J over all m rows; its gradient is written into `gradients`."""
-        work = self.gradients_in_pieces(params, x, labels, gradients, l2=l2, weights=weights)
-        while True:
-            try:
-                next(work)
-            except StopIteration as end:
-                return float(end.value)
+        return finish(self.gradients_in_pieces(params, x, labels, gradients, l2=l2, weights=weights))
 
     def gradients_in_pieces(
         self,
@@ -285,5 +296,4 @@ def _checked(
     x = np.ascontiguousarray(matrix(x, features), dtype)
     if not len(x):
         raise ValueError("x must have at least one row, got none")
-    weights = row_weights(weights, len(x))
-    return x, class_numbers(labels, len(x), classes), None if weights is None else weights.astype(dtype)
+    return x, class_numbers(labels, len(x), classes), row_weights(weights, len(x), dtype)

@@ -6,7 +6,7 @@ Moments are kept undivided by (1 − β), which leaves that factor to the step: 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from core.arrays import Array
 class Optimizer(Protocol):
     """moments: how many vectors of the parameters' shape it keeps, zero at first."""
 
-    @property
-    def moments(self) -> int: ...
+    moments: ClassVar[int]
 
     def update(
         self, parameters: Array, gradient: Array, moments: Sequence[Array], number: int, learning_rate: float
@@ -30,7 +29,7 @@ class Optimizer(Protocol):
 class GradientDescent:
     """W_t = W_(t−1) − α g (mathematics.md, gradient descent)."""
 
-    moments: int = 0
+    moments: ClassVar[int] = 0
 
     def update(
         self, parameters: Array, gradient: Array, moments: Sequence[Array], number: int, learning_rate: float
@@ -45,7 +44,7 @@ class Momentum:
     """v_t = μ v_(t−1) + g; W_t = W_(t−1) − α v_t (Polyak 1964, as PyTorch's SGD writes it)."""
 
     momentum: float = 0.9
-    moments: int = 1
+    moments: ClassVar[int] = 1
 
     def update(
         self, parameters: Array, gradient: Array, moments: Sequence[Array], number: int, learning_rate: float
@@ -66,7 +65,7 @@ class Adam:
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
-    moments: int = 2
+    moments: ClassVar[int] = 2
 
     def update(
         self, parameters: Array, gradient: Array, moments: Sequence[Array], number: int, learning_rate: float
@@ -90,12 +89,14 @@ NAMES = ("adam", "momentum", "gradient_descent", "lbfgs")
 
 
 def moments(name: str) -> int:
-    """How many vectors of the parameters' shape an optimizer keeps, zero at first."""
+    """How many vectors of the parameters' shape an optimizer keeps, zero at first. Raises KeyError for a name that is
+    none of NAMES."""
     return quasi_newton.MOMENTS if name == "lbfgs" else make(name).moments
 
 
 def make(name: str, *, momentum: float = 0.9) -> Optimizer:
-    """The optimizer of that name, one of NAMES but lbfgs, which is no update; momentum is for "momentum" alone."""
+    """The optimizer of that name, one of NAMES but lbfgs, which is no update; momentum is for "momentum" alone.
+    Raises KeyError for another name."""
     made: dict[str, Optimizer] = {
         "adam": Adam(),
         "momentum": Momentum(momentum=momentum),

@@ -11,28 +11,36 @@ MOMENTS = 1 + 2 * PAIRS  # the gradient where we stand, then moves, then changes
 FLATTER = 0.5  # a move ends where the slope along it is at most this part of what it was at first, up or down
 PASSES = 30  # over the rows, in search of such a place
 GAP = 1e-5  # of J above its lowest value, at which J counts as lowest
+KNOWN = 4  # pairs without which nobody can say so
+LEAST = 1e-6  # share of a class, below which float32 tells no shares apart
 
 Evaluate = Callable[[Array], Generator[int, None, tuple[float, Array]]]
 """Parameters (p,) → J and its gradient (p,), with stops on the way; the next call may overwrite the gradient."""
+Curvature = Callable[[Array], Array]
+"""The gradient (p,) → about how much J curves along each parameter there (p,), above 0."""
 Moved = tuple[Array, list[Array], float]
 
 
-def move(point: Array, moments: Sequence[Array], evaluate: Evaluate) -> Generator[int, None, Moved]:
+def move(
+    point: Array, moments: Sequence[Array], evaluate: Evaluate, curvature: Curvature
+) -> Generator[int, None, Moved]:
     """One move of L-BFGS (Nocedal & Wright 2006, algorithm 7.5): the new point, its moments, and J there. Stops where
     `evaluate` does, and yields what that yields.
 
     J is convex, so that the slope along the direction tells everything: the search brackets its zero, with no
     use of differences of J, which drown in rounding near the optimum. Where no place is flatter, arithmetic
     has no more to give: we stay, and the gradient is kept as 0, which says so.
-    moments: as returned by the last move; only zeros before the first.
+    moments: as returned by the last move; only zeros before the first. curvature: where to begin from in learning
+    how J curves.
     """
     gradient, moves, changes = moments[0], list(moments[1 : 1 + PAIRS]), list(moments[1 + PAIRS :])
     if not gradient.any():
         gradient = (yield from evaluate(point))[1].copy()
-    direction = -_inverse_hessian_times(gradient, moves, changes)
+    first = curvature(gradient)
+    direction = -_inverse_hessian_times(gradient, moves, changes, first)
     if not direction @ gradient < 0:
-        direction, moves, changes = -gradient, *([np.zeros_like(point)] * PAIRS for _ in range(2))
-    start = 1.0 if moves[-1].any() else 1.0 / max(1.0, float(np.abs(gradient).max()))
+        direction, moves, changes = -gradient / first, *([np.zeros_like(point)] * PAIRS for _ in range(2))
+    start = 1.0 if moves[-1].any() else 1.0 / max(1.0, float(np.abs(direction).max()))
     found = yield from _flatter(point, direction, float(direction @ gradient), evaluate, start)
     if found is None:
         return point, [np.zeros_like(point), *moves, *changes], (yield from evaluate(point))[0]
@@ -43,18 +51,33 @@ def move(point: Array, moments: Sequence[Array], evaluate: Evaluate) -> Generato
     return there, [slope, *moves, *changes], loss
 
 
-def is_lowest(moments: Sequence[Array], l2: float) -> bool:
-    """Whether J is above its lowest value by at most GAP.
+def is_lowest(moments: Sequence[Array], curvature: Curvature) -> bool:
+    """Whether J is above its lowest value by at most GAP, as far as the moves have shown how it curves.
 
-    For certain if |∂J|²/(2 l2) is: J curves by at least l2 in every weight. And by the curvature seen so far, if
-    ½ ∂Jᵀ H⁻¹ ∂J, which the next move promises to gain, is a fiftieth of it.
+    So if ½ ∂Jᵀ H⁻¹ ∂J, which the next move promises to gain, is a hundredth of it. J curves by at least l2 in every
+    weight, but there is no such bound for the biases, which are not penalised.
     """
     gradient, moves, changes = moments[0], list(moments[1 : 1 + PAIRS]), list(moments[1 + PAIRS :])
-    if float(gradient @ gradient) <= max(2 * l2 * GAP, 1e-14):
+    if float(gradient @ gradient) <= 1e-14:
         return True
-    if not moves[0].any():
+    if not moves[-KNOWN].any():
         return False
-    return 0.5 * float(gradient @ _inverse_hessian_times(gradient, moves, changes)) <= GAP / 50
+    promised = gradient @ _inverse_hessian_times(gradient, moves, changes, curvature(gradient))
+    return 0.5 * float(promised) <= GAP / 100
+
+
+def softmax_curvature(gradient: Array, shares: Array, l2: float) -> Array:
+    """About how much J of softmax regression curves along each parameter: (p,), in the gradient's dtype.
+
+    It is Σ w ŷ (1 − ŷ)/m along a class's bias, and what moves all biases alike makes no difference: so as if ŷ were
+    the same in every row and features had spread 1, Σ w ŷ/m will do, which is the class's share plus ∂J/∂b. Not less
+    than the share, so that no bias moves by more than 1. Along the weights it is the mean of these, plus l2.
+    shares: (c,) Σ w/m over the rows of each class.
+    """
+    classes = len(shares)
+    by_class = np.maximum(np.maximum(shares, shares + gradient[-classes:]), LEAST)
+    weights = np.full(len(gradient) - classes, l2 + shares.mean())
+    return np.concatenate([weights, by_class]).astype(gradient.dtype)
 
 
 def _flatter(
@@ -81,16 +104,20 @@ def _between(low: float, low_slope: float, high: float, high_slope: float) -> fl
     return low + (high - low) * min(max(low_slope / (low_slope - high_slope), 0.1), 0.9)
 
 
-def _inverse_hessian_times(gradient: Array, moves: list[Array], changes: list[Array]) -> Array:
-    """The two-loop recursion (Nocedal & Wright 2006, algorithm 7.4)."""
+def _inverse_hessian_times(
+    gradient: Array, moves: list[Array], changes: list[Array], curvature: Array
+) -> Array:
+    """The two-loop recursion (Nocedal & Wright 2006, algorithm 7.4), which begins with `curvature` times
+    the number that suits the last pair."""
     pairs = [(s, y, s @ y) for s, y in zip(moves, changes, strict=True) if s.any()]
     result, factors = gradient.copy(), []
-    for s, y, curvature in reversed(pairs):
-        factors.append(s @ result / curvature)
+    for s, y, along in reversed(pairs):
+        factors.append(s @ result / along)
         result -= factors[-1] * y
+    result /= curvature
     if pairs:
-        _, y, curvature = pairs[-1]
-        result *= curvature / (y @ y)
-    for (s, y, curvature), factor in zip(pairs, reversed(factors), strict=True):
-        result += (factor - y @ result / curvature) * s
+        _, y, along = pairs[-1]
+        result *= along / (y @ (y / curvature))
+    for (s, y, along), factor in zip(pairs, reversed(factors), strict=True):
+        result += (factor - y @ result / along) * s
     return result

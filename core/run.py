@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Generator, Iterator
-from typing import TypeVar
 
 import numpy as np
 
@@ -12,13 +11,12 @@ from core.feed import open_feed
 from core.network import Params, Workspace
 from core.schedules import SCHEDULES
 from core.state import Best, Examples, TrainingSpec, TrainingState, frozen, is_finished
+from core.stops import go_on
 from core.work import piece_rows
-
-Result = TypeVar("Result")
 
 
 class Diverged(ArithmeticError):
-    """The loss or a parameter became NaN or infinite. epoch and step are 1-based."""
+    """The loss or a parameter became NaN or infinite in that step of that epoch, both counted from 1."""
 
     def __init__(self, epoch: int, step: int, loss: float, learning_rate: float) -> None:
         super().__init__(epoch, step, loss, learning_rate)
@@ -54,7 +52,10 @@ class Run:
         self._moments = [moment.copy() for moment in state.moments]
         self.layers = network.layers(self._vector, self.sizes)
         self._gradients = network.layers(self._gradient, self.sizes)
-        if not self.newton:
+        if self.newton:
+            labels, weights = self.train[1:]
+            self._shares = np.bincount(labels, weights, self.sizes[-1]) / len(labels)
+        else:
             self._optimizer = optimizers.make(spec.optimizer, momentum=spec.momentum)
         at_once = len(self.train.labels) if self.steps == 1 else self.batch
         self._workspace = Workspace(self.sizes, min(at_once, piece_rows(self.sizes)), spec.dtype)
@@ -97,7 +98,9 @@ class Run:
         return loss, right / m
 
     def complete(self, validation_loss: float | None) -> None:
-        """Close the epoch, and keep its parameters if its validation loss is the lowest so far."""
+        """Close the epoch, and keep its parameters if its validation loss is the lowest so far; Diverged if they are
+        not finite."""
+        self._mind_parameters()
         self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
         if validation_loss is not None and (self.best is None or validation_loss < self.best.validation_loss):
             self.best = Best(self.epoch, validation_loss, self._parameters())
@@ -124,10 +127,10 @@ class Run:
         loss = None
         while loss is None:
             with np.errstate(all="ignore"):  # a loss that is not finite is found by looking at it
-                done, loss = _next(work)
+                done, loss = go_on(work)
                 if loss is not None:
                     self._update(loss)
-            if loss is None:
+            if done is not None:
                 yield self.seen + done
         self.loss_sum += loss * min(len(labels), self.rows)
 
@@ -139,23 +142,24 @@ class Run:
 
     def _move(self) -> Iterator[int]:
         """A move of L-BFGS, which may look at all rows more than once."""
-        work, most, moved = quasi_newton.move(self._vector.copy(), self._moments, self._slope), 0, None
+        work = quasi_newton.move(self._vector.copy(), self._moments, self._slope, self._curvature)
+        most, moved = 0, None
         while moved is None:
             with np.errstate(all="ignore"):
-                done, moved = _next(work)
+                done, moved = go_on(work)
                 if moved is not None:
                     self._settle(*moved)
-            if moved is None:
+            if done is not None:
                 most = max(most, done)
                 yield most
 
     def _settle(self, at: Array, moments: list[Array], loss: float) -> None:
-        self._mind(loss)
-        self._vector[:], self._moments = at, moments
-        if quasi_newton.is_lowest(self._moments, self.spec.l2):
-            self._moments[0] = np.zeros_like(at)
         self.step += 1
         self.updates += 1
+        self._mind(loss)
+        self._vector[:], self._moments = at, moments
+        if quasi_newton.is_lowest(self._moments, self._curvature):
+            self._moments[0] = np.zeros_like(at)
         self.loss_sum += loss * self.rows
 
     def _slope(self, vector: Array) -> Generator[int, None, tuple[float, Array]]:
@@ -166,13 +170,19 @@ class Run:
         )
         return loss, self._gradient
 
+    def _curvature(self, gradient: Array) -> Array:
+        return quasi_newton.softmax_curvature(gradient, self._shares, self.spec.l2)
+
     def _minibatch(self) -> Examples:
         """All rows at once have no order."""
         return self.train if self._feed is None else self._feed.minibatch(self.epoch + 1, self.step)
 
     def _parameters(self) -> Params:
-        self._mind(0.0 if np.isfinite(self._vector).all() else math.nan)
+        self._mind_parameters()
         return network.layers(frozen(self._vector.copy()), self.sizes)
+
+    def _mind_parameters(self) -> None:
+        self._mind(0.0 if np.isfinite(self._vector).all() else math.nan)
 
     def _mind(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -182,14 +192,6 @@ class Run:
 def _rows(examples: Examples, part: slice) -> Examples:
     x, labels, weights = examples
     return Examples(x[part], labels[part], None if weights is None else weights[part])
-
-
-def _next(work: Generator[int, None, Result]) -> tuple[int, Result | None]:
-    """The rows done at the next stop, or what there is at the end."""
-    try:
-        return next(work), None
-    except StopIteration as end:
-        return 0, end.value
 
 
 def _only(examples: Examples, rows: Array, dtype: str) -> Examples:

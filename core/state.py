@@ -136,6 +136,22 @@ def begin(
     )
 
 
+def check(spec: TrainingSpec, state: TrainingState) -> None:
+    """Raises ValueError for a state that no run of this spec can be in: of other layers, dtype or moments."""
+    vector = network.flatten(state.parameters)
+    hidden = network.sizes(state.parameters)[1:-1]
+    if hidden != tuple(spec.hidden_layer_sizes) or vector.dtype != spec.dtype:
+        raise ValueError(
+            f"not a training state of this spec: it has hidden layers {hidden} and is {vector.dtype}"
+        )
+    if len(state.moments) != optimizers.moments(spec.optimizer):
+        raise ValueError(
+            f"not a training state of this spec: {spec.optimizer} has not {len(state.moments)} moments"
+        )
+    if any(moment.shape != vector.shape or moment.dtype != vector.dtype for moment in state.moments):
+        raise ValueError("not a training state of this spec: moments and parameters differ in size or dtype")
+
+
 def is_finished(spec: TrainingSpec, epoch: int, updates: int, moments: Sequence[Array]) -> bool:
     """Whether a run is over: all epochs are done, or lbfgs has noted, by a gradient of 0, that J is lowest."""
     lowest = spec.optimizer == "lbfgs" and updates > 0 and not moments[0].any()
@@ -176,9 +192,7 @@ def from_arrays(spec: TrainingSpec, arrays: Mapping[str, Array]) -> TrainingStat
         loss_sum = float(arrays["loss_sum"])
     except KeyError as error:
         raise ValueError(f"not a training state of this spec: there is no array {error}") from None
-    if any(moment.shape != network.flatten(parameters).shape for moment in moments):
-        raise ValueError("not a training state of this spec: moments and parameters differ in size")
-    return TrainingState(
+    state = TrainingState(
         parameters=parameters,
         moments=moments,
         epoch=epoch,
@@ -187,6 +201,8 @@ def from_arrays(spec: TrainingSpec, arrays: Mapping[str, Array]) -> TrainingStat
         loss_sum=loss_sum,
         best=best,
     )
+    check(spec, state)
+    return state
 
 
 def _name(params: Params, prefix: str) -> dict[str, Array]:

@@ -1,6 +1,6 @@
 """What two sweeps over training rows tell of their columns: the columns of an encoding."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Survey:
         self._alone = alone
 
     def look(self, part: RawColumns) -> None:
-        """First sweep. Raises ValueError for columns that are not all of one length, and infinities."""
+        """First sweep. Raises KeyError for a column that is not there; what is in them, `check` looks at."""
         for name, words in self._words.items():
             codes = part[name].codes  # type: ignore[union-attr]
             self._counts[name] += np.bincount(codes[codes >= 0], minlength=len(words))
@@ -68,7 +68,12 @@ class Survey:
 
 
 def survey(parts: Iterable[RawColumns]) -> Survey:
-    """Of all parts, which are gone through twice. Raises ValueError where there is no row, and as `look`."""
+    """Of all parts, which are gone through twice.
+
+    Raises ValueError for an iterator, where there is no row, for columns of unequal lengths, and for an infinity.
+    """
+    if isinstance(parts, Iterator):
+        raise ValueError("parts must be such as can be gone through twice, got an iterator")
     found: Survey | None = None
     for part in parts:
         if length(part):

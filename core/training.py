@@ -5,17 +5,28 @@ default_rng([seed, e]), so that going on from any yielded state ends in the same
 """
 
 import math
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from core import network
-from core.arrays import Array, class_numbers, matrix, row_weights
+from core.arrays import Array, class_numbers, matrix, row_numbers, row_weights
 from core.network import Workspace
 from core.run import Diverged, Run
-from core.state import Best, Examples, RowSource, TrainingSpec, TrainingState, begin, from_arrays, to_arrays
-from core.work import piece_rows
+from core.state import (
+    Best,
+    Examples,
+    RowSource,
+    TrainingSpec,
+    TrainingState,
+    begin,
+    check,
+    from_arrays,
+    to_arrays,
+)
+from core.stops import go_on
+from core.work import judged_rows
 
 __all__ = [
     "Best",
@@ -31,17 +42,16 @@ __all__ = [
     "to_arrays",
 ]
 
-VALIDATION_CHUNK = 2048  # rows judged at a time
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Epoch:
     """What is known after an epoch, or after part of one if fraction < 1.
 
     number: 1-based. train_loss: the mean of the minibatches' costs J (l2 and class weights within), each
-    weighted by its rows and taken just before its step. validation_loss: without l2, after the epoch.
-    learning_rate: of the last step. rows: seen since the last yield. state: where to go on from; inside a long
-    step, or while the epoch is judged, it is that of the yield before, and train_loss is NaN before the first step.
+    weighted by its rows and taken just before its step; with lbfgs, J after the move. validation_loss: without
+    l2, after the epoch. learning_rate: of the last step; with lbfgs, which has none, the spec's. rows: seen since
+    the last yield. state: where to go on from; inside a long step, or while the epoch is judged, it is that of
+    the yield before, and train_loss is NaN before the first step.
     """
 
     number: int
@@ -67,16 +77,19 @@ def fit(
 
     With steps_per_yield there is also news between the pieces of a step too long to wait for, and of judging.
 
-    rows: numbers of the rows of `train` to learn from, None for all; nothing is copied.
+    rows: (n,) integers, the numbers of the rows of `train` to learn from, ascending; None for all. Nothing is copied.
     The last minibatch may be smaller; without batch_size a step takes all rows, in bounded memory.
-    Patience is not minded here: see `early_stopping`. Raises ValueError for examples that do not fit the
-    state, Diverged as soon as a loss or a parameter is not finite.
+    Patience is not minded here: see `early_stopping`. Raises ValueError for a state that is none of this spec,
+    for examples that do not fit it and for other rows; Diverged as soon as a loss or a parameter is not finite.
     """
     if steps_per_yield is not None and steps_per_yield < 1:
         raise ValueError(f"steps_per_yield must be at least 1 or None, got {steps_per_yield}")
+    check(spec, state)
     sizes, dtype = network.sizes(state.parameters), spec.dtype
     train = _checked(train, sizes[0], sizes[-1], dtype)
     validation = None if validation is None else _checked(validation, sizes[0], sizes[-1], dtype)
+    if rows is not None:
+        rows = row_numbers(rows, len(train.labels))
     return _epochs(Run(spec, train, state, rows), validation, steps_per_yield)
 
 
@@ -115,7 +128,7 @@ def _epochs(run: Run, validation: Examples | None, steps_per_yield: int | None) 
         if seen == run.rows:
             if validation is not None:
                 judging = run.judge(workspace, validation)
-                while (judged := _next(judging)) is None:
+                while (judged := go_on(judging)[1]) is None:
                     if steps_per_yield is not None:
                         yield _part(run, run.rows - 1, told, state)
                         told = run.rows - 1
@@ -150,26 +163,15 @@ def _part(run: Run, seen: int, told: int, state: TrainingState) -> Epoch:
 
 
 def _judged_at_once(run: Run, validation: Examples | None) -> int:
-    """Rows: a forward pass costs a third of a step."""
-    most = min(VALIDATION_CHUNK, 3 * piece_rows(run.sizes))
+    most = judged_rows(run.sizes)
     return most if validation is None else min(most, len(validation.x))
-
-
-def _next(judging: Generator[None, None, tuple[float, float]]) -> tuple[float, float] | None:
-    """None at the next stop, or at the end the loss and the accuracy."""
-    try:
-        next(judging)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    return None
 
 
 def _checked(examples: Examples, features: int, classes: int, dtype: str) -> Examples:
     x = _rows_like(examples.x, features, dtype)
     if not len(x):
         raise ValueError("examples must have at least one row, got none")
-    weights = row_weights(examples.weights, len(x))
-    weights = None if weights is None else weights.astype(dtype)
+    weights = row_weights(examples.weights, len(x), dtype)
     return Examples(x, class_numbers(examples.labels, len(x), classes), weights)
 
 

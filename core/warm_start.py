@@ -18,8 +18,12 @@ def carry_over(
     """The old network's function, written in the new encoding and classes.
 
     A feature that both encodings have (see `renamed`) keeps its weights, rescaled so that the same raw value has the
-    same effect; a new one begins at 0, and so changes nothing yet. For each new class, places tells the old one it
-    was, or None for one that begins with the weights of `fresh`.
+    same effect; a new one begins at 0, and so changes nothing yet. A category that is new, as of now, begins with the
+    weight that it had among the rare ones. For each new class, places tells the old one it was, or None for one that
+    begins with the weights of `fresh`.
+    What the new encoding no longer tells apart has no weight of its own: a column or a category that is gone, and
+    missing values where there was an indicator and is none. Nor has a missing value without one, if the mean has
+    moved: it counts as the new mean, in a vector too.
     parameters: for the old encoding and classes; fresh: as initialised for the new ones.
     Raises ValueError if the hidden layers have other sizes.
     """
@@ -81,6 +85,8 @@ def _reencoded(layer: Dense, old: Encoding, new: Encoding) -> Dense:
         rows = layer.weight[place][there]
         weight[part][here] = rows * stretch[here, None]
         bias += (rows * shift[here, None]).sum(axis=0)
+        if isinstance(column, NumericColumn) and column.indicator and here[0]:
+            weight[part.stop - 1] -= rows[0] * shift[0]  # a missing value is 0, and means the old mean
     return Dense(weight, bias)
 
 
@@ -93,7 +99,7 @@ def _feature_map(old: Column, new: Column) -> tuple[Array, Array, Array]:
             origin[1] = 1
     elif isinstance(old, CategoricalColumn) and isinstance(new, CategoricalColumn):
         places = {name: place for place, name in enumerate(old.categories)}
-        origin[:-1] = [places.get(name, -1) for name in new.categories]
+        origin[:-1] = [places.get(name, len(places)) for name in new.categories]
         origin[-1] = len(old.categories)
     elif isinstance(old, VectorColumn) and isinstance(new, VectorColumn) and old.width == new.width:
         stretch, shift, origin = (

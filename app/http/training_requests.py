@@ -21,6 +21,7 @@ from app.jobs import Algorithm, FeedbackUse, Hyperparameters, Job, NewJob, plan
 from app.machine import gigabytes, memory_total
 from app.repository.model import Model, part
 from app.repository.names import check_name
+from core import network
 
 log = logging.getLogger("neurona.jobs")
 
@@ -121,7 +122,7 @@ def _plan(
     in_memory, most = services.settings.training_memory_bytes, services.settings.max_parameters
     fitting = plan.fitting(algorithm, given, shape, in_memory)
     candidate = plan.CANDIDATES[algorithm][-1]
-    if (count := plan.parameters(plan.sizes(algorithm, fitting, shape))) > most:
+    if (count := network.count(plan.sizes(algorithm, fitting, shape))) > most:
         message = f"the network would have {count:,} weights, more than max_parameters, {most:,}"
         raise Invalid(Problem(message=message, location="hyperparameters.hidden_layer_sizes"))
     new = NewJob(

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from app.errors import Invalid, Problem
 from app.jobs.records import Algorithm, Hyperparameters
-from core import defaults
+from core import defaults, network
+from core.class_weights import WIDEST
 from core.training import TrainingSpec
 
 CANDIDATES: Mapping[Algorithm, tuple[Algorithm, ...]] = {
@@ -25,7 +25,7 @@ _SINGLE = (
 _COPIES = 20  # vectors of its weights that each member keeps in memory, at most
 _FLOAT = 4  # bytes of a float32
 POOL_BYTES = 64 << 20  # of encoded rows that are shuffled together, where rows are read from disk
-HELD_BYTES = 64 << 20  # of encoded rows that are held out there, at most
+HELD_BYTES = 64 << 20  # of encoded rows that are held out there; up to twice that where some have many copies
 _READING = 128 << 20  # what reading and encoding a part of the file takes besides
 _ROW = 80  # bytes that a row takes there in any case: its label, its fold, and dealing it
 
@@ -61,6 +61,13 @@ def check(algorithm: Algorithm, given: Hyperparameters, labels: Sequence[Label])
                 raise _refused(
                     "class_weight", f"there is no label {name!r}; there are {_some(sorted(known))}"
                 )
+        weights = [given.class_weight.get(name, 1.0) for name in known]
+        if max(weights) / WIDEST > min(weights):
+            raise _refused(
+                "class_weight",
+                f"the largest weight may be {WIDEST:,.0f} times the smallest (1 where none is said), got"
+                f" {max(weights):g} and {min(weights):g}",
+            )
 
 
 def folds(given: Mapping[str, Any], shape: Shape) -> int:
@@ -123,11 +130,6 @@ def resolved(
     }
 
 
-def parameters(sizes: Sequence[int]) -> int:
-    """The number of weights and biases of a network with these layer sizes."""
-    return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
-
-
 def member_sizes(candidate: Algorithm, given: Mapping[str, Any], shape: Shape) -> tuple[int, ...]:
     """Features, hidden units of each layer, classes, of each member of the committee."""
     return (shape.features, *path(candidate, given, shape)[0].hidden_layer_sizes, shape.classes)
@@ -162,8 +164,8 @@ def memory_bytes(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape, m
         layers = member_sizes(candidate, given, shape)
         batch = path(candidate, given, shape)[0].batch_size or min(shape.rows, 8192)
         copies = _COPIES if candidate == "relu_network" else 2 * _COPIES
-        needed.append(folds(given, shape) * (copies * parameters(layers) + 3 * batch * sum(layers)))
-    networks = _FLOAT * (max(needed) + 2 * parameters(sizes(algorithm, given, shape)))
+        needed.append(folds(given, shape) * (copies * network.count(layers) + 3 * batch * sum(layers)))
+    networks = _FLOAT * (max(needed) + 2 * network.count(sizes(algorithm, given, shape)))
     if streamed(given, shape, most):
         return networks + 2 * POOL_BYTES + 3 * HELD_BYTES + _READING + _ROW * shape.rows
     rows = 2 * shape.rows * shape.features  # the encoded matrix, and the columns that it is made from

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import orjson
 
 from app.repository.model import Class, Model
 from core import encoding as encodings
+from core import network
 from core.encoding import Encoding
 
 FORMAT = 1
@@ -27,7 +27,7 @@ class Outline:
     @property
     def parameters(self) -> int:
         """How many numbers the weights are."""
-        return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(self.sizes))
+        return network.count(self.sizes)
 
 
 def to_bytes(model: Model, *, created_at: str) -> bytes:

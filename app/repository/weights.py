@@ -16,6 +16,7 @@ import orjson
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from core import network
 from core.network import Dense, Params
 
 HEADER_LIMIT = 1 << 20
@@ -92,7 +93,7 @@ def read_members(file: BinaryIO, sizes: Sequence[int], count: int) -> tuple[Para
 
 
 def _check_room(sizes: Sequence[int], room: int) -> None:
-    numbers = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
+    numbers = network.count(sizes)
     if room not in (numbers * 4, numbers * 8):
         raise ValueError("its weights file is not as long as the sizes on its card need")
 

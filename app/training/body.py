@@ -25,7 +25,7 @@ from app.training.production import Forerunner, parts_of
 from app.training.promotion import Jury
 from app.training.streaming import prepare_streamed
 from app.training.workplace import Workplace
-from core import committee
+from core import committee, network
 from core.committee_state import CommitteeState
 from core.defaults import FEW_MOVES
 from core.training import Diverged, TrainingSpec
@@ -291,7 +291,7 @@ def _workload(names: Sequence[Algorithm], material: Material) -> Workload:
     paths = {name: plan.path(name, material.given, material.shape) for name in names}
     return Workload(
         rows=rows,
-        per_epoch={name: float(rows * plan.parameters(layers[name])) for name in names},
+        per_epoch={name: float(rows * network.count(layers[name])) for name in names},
         epochs={name: sum(map(_expected_epochs, paths[name])) for name in names},
         max_epochs={name: sum(spec.max_epochs for spec in paths[name]) for name in names},
     )
@@ -305,7 +305,7 @@ def _expected_epochs(spec: TrainingSpec) -> int:
 def steps_per_yield(spec: TrainingSpec, layers: Sequence[int], rows: int) -> int:
     """So many that a run looks about five times a second whether it is still wanted."""
     batch = min(spec.batch_size or rows, rows)
-    step = batch * row_work(layers) + _UPDATE_WORK * plan.parameters(layers) + _STEP_WORK
+    step = batch * row_work(layers) + _UPDATE_WORK * network.count(layers) + _STEP_WORK
     return max(1, int(_YIELD_WORK / step))
 
 

@@ -8,7 +8,7 @@ from core import losses
 from core.calibration import HIGHEST, LOWEST, TEMPERING, cautious_loss, fit_temperature
 
 
-@pytest.mark.parametrize("truth", [0.3, 1.0, 4.0])
+@pytest.mark.parametrize("truth", [0.06, 0.3, 1.0, 4.0, 17.0])
 def test_the_temperature_is_the_one_that_scipy_finds(rng, truth):
     z = rng.normal(scale=2, size=(2000, 4))
     labels = np.array([rng.choice(4, p=y) for y in losses.softmax(z)])
@@ -32,7 +32,7 @@ def test_dividing_all_logits_divides_the_temperature(rng):
 def test_the_cautious_loss_is_the_mean_over_labels_of_which_so_many_are_wrong(rng, wrong):
     z, labels = rng.normal(size=(50, 3)), rng.integers(0, 3, 50)
     logs = losses.log_softmax(z)
-    target = np.where(np.arange(3) == labels[:, None], 1 - wrong / 50, wrong / 50 / 2)
+    target = np.where(np.arange(3) == labels[:, None], 1 - wrong / 52, wrong / 52 / 2)
     assert cautious_loss(z, labels, wrong=wrong) == pytest.approx(
         -(target * logs).sum(axis=1).mean(), rel=1e-12
     )
@@ -43,17 +43,26 @@ def test_on_many_rows_the_cautious_loss_is_the_log_loss(rng):
     assert cautious_loss(z, labels) == pytest.approx(losses.softmax_loss(z, labels).mean(), abs=1e-4)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 30])
+def test_however_few_rows_there_are_the_right_answer_is_the_better_one(rows):
+    labels = np.zeros(rows, int)
+    right, unsure, wrong = ([[z, 0.0]] * rows for z in (1.0, 0.0, -1.0))
+    assert cautious_loss(right, labels) < cautious_loss(unsure, labels) < cautious_loss(wrong, labels)
+    assert fit_temperature(right, labels) < 1
+    assert fit_temperature(wrong, labels) == 20
+
+
 @pytest.mark.parametrize("rows", [2, 50, 5000])
 def test_where_no_row_is_misjudged_confidence_grows_with_the_rows_and_stays_finite(rows):
-    """All rows alike: the best probability is the rule's own, 1 − 1/(3m)."""
+    """All rows alike: the best probability is the rule's own, 1 − 1/(3(m + 2))."""
     z, labels = np.tile([2.0, 0.0], (rows, 1)), np.zeros(rows, int)
     sure = losses.softmax(z[:1] / fit_temperature(z, labels))[0, 0]
-    assert sure == pytest.approx(max(1 - TEMPERING / rows, losses.softmax([2.0 / HIGHEST, 0])[0]), abs=1e-6)
+    assert sure == pytest.approx(1 - 1 / (3 * (rows + 2)), abs=1e-6)
 
 
 def test_the_temperature_keeps_to_its_bounds():
-    assert fit_temperature([[5.0, 0.0]] * 2, [1, 1]) == HIGHEST
-    assert fit_temperature([[1e-3, 0.0]] * 10**4, [0] * 10**4) == LOWEST
+    assert fit_temperature([[5.0, 0.0]] * 2, [1, 1]) == HIGHEST == 20
+    assert fit_temperature([[1e-3, 0.0]] * 10**4, [0] * 10**4) == LOWEST == 0.05
 
 
 def test_logits_without_a_difference_keep_their_temperature():

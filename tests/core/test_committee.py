@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core import committee, losses, network, training
+from core import committee, losses, network, training, work
 from core.committee import Held
 from core.training import TrainingSpec
 
@@ -77,11 +77,25 @@ def test_a_member_learns_what_it_would_learn_alone_without_its_fold(held):
         assert np.array_equal(alone[last.number - 1].state.parameters[0].weight, state.parameters[0].weight)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_the_weights_of_the_rows_that_a_member_learns_from_have_mean_one(held, optimizer):
+    weights = np.where(held.fold == 1, 9.0, 1.0) * np.where(held.examples.labels, 1.0, 3.0)
+    weighted = held._replace(examples=held.examples._replace(weights=weights))
+    path = (NETWORK if optimizer == "adam" else PATH)[:1]
+    last = run(path, weighted)[-1]
+    for member, state in enumerate(last.state.members):
+        spec, rows = committee.member_spec(path[0], member), np.flatnonzero(held.fold != member)
+        even = held.examples._replace(weights=weights / weights[rows].mean())
+        begun = training.begin(spec, 4, 3, even=True)
+        alone = list(training.fit(spec, even, None, begun, rows=rows))[state.epoch - 1]
+        assert np.array_equal(alone.state.parameters[0].weight, state.parameters[0].weight)
+
+
 @PATHS
 @pytest.mark.parametrize("chunk", [7, 2048])
 def test_going_on_from_anywhere_ends_in_the_same_bits(path, held, monkeypatch, chunk):
     """Also while an epoch is being judged, a few rows at a time."""
-    monkeypatch.setattr(training, "VALIDATION_CHUNK", chunk)
+    monkeypatch.setattr(work, "JUDGED", chunk)
     whole = run(path, held, steps_per_yield=3)
     for place in range(0, len(whole), 5):
         state = committee.from_arrays(path, committee.to_arrays(whole[place].state))
@@ -96,6 +110,14 @@ def test_parts_of_an_epoch_change_nothing(path, held):
     assert same(whole[-1].state, parts[-1].state)
     assert told(whole) == told(parts)
     assert sum(each.rows for each in whole) == sum(each.rows for each in parts)
+
+
+def test_parts_of_an_epoch_tell_how_far_all_members_are_together(held):
+    parts = run(NETWORK, held, steps_per_yield=3)
+    first = [each.fraction for each in parts if each.number == 1]
+    steps = [(member + 16 * step / 60) / 3 for member in range(3) for step in (1, 2, 3)]
+    assert first == pytest.approx([*steps, 1.0])
+    assert sum(each.rows for each in parts) == parts[-1].number * 3 * 60
 
 
 @PATHS
@@ -121,6 +143,7 @@ def test_a_path_ends_with_the_first_penalty_that_makes_it_worse_and_chooses_an_o
         alone.append(state.best.cautious_loss)
     assert best.stage == int(np.argmin(alone))
     assert best.cautious_loss == pytest.approx(min(alone), rel=1e-3)
+    assert {each.state.stage for each in rounds} == set(range(best.stage + 2)) < set(range(len(PATH)))
 
 
 def test_members_differ_and_the_first_has_the_seed_of_the_spec():
@@ -133,3 +156,20 @@ def test_arrays_of_another_committee_are_refused(held):
     arrays = committee.to_arrays(run(NETWORK, held)[0].state)
     with pytest.raises(ValueError, match="not a training state of this spec"):
         committee.from_arrays((replace(NETWORK[0], hidden_layer_sizes=(7,)),), arrays)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"committee": np.array([3, 1, 0, 3])},
+        {"committee": np.array([3, 1, 0, -1])},
+        {"committee": np.array([3, 1, 2, 0])},
+        {"committee": np.array([3, -1, 0, 0])},
+        {"train_losses": np.zeros(2)},
+        {"choice.1": np.zeros((4 + 1) * 6 + (6 + 1) * 3)},
+    ],
+)
+def test_arrays_of_no_committee_are_refused(held, wrong):
+    arrays = committee.to_arrays(run(NETWORK, held)[0].state)
+    with pytest.raises(ValueError, match="not a training state of this spec"):
+        committee.from_arrays(NETWORK, arrays | wrong)

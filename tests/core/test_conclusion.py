@@ -1,5 +1,7 @@
 """What is published is judged by rows that its parts have not seen, and means what it says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from core import losses, network
 from core.calibration import TEMPERING, cautious_loss, fit_temperature
 from core.class_weights import class_weights
 from core.committee import Held, begin, fit, held_out_logits
-from core.conclusion import chosen, conclude
+from core.conclusion import Conclusion, chosen, conclude
 from core.merging import merge, shifted
 from core.training import Examples, TrainingSpec
 
@@ -40,6 +42,18 @@ def test_the_candidate_with_the_lower_log_loss_on_held_out_rows_is_chosen(held):
         assert conclusions[name].cautious_loss == cautious_loss(z / temperature, held.labels, wrong=TEMPERING)
     assert conclusions["deep"].log_loss < conclusions["linear"].log_loss
     assert chosen(conclusions) == "deep"
+
+
+def test_the_candidate_is_chosen_by_the_log_loss_and_not_by_the_cautious_one():
+    one = Conclusion(
+        logits=np.zeros((1, 2)),
+        offset=np.zeros(2),
+        shift=0.0,
+        temperature=1.0,
+        log_loss=0.2,
+        cautious_loss=0.4,
+    )
+    assert chosen({"one": one, "two": replace(one, log_loss=0.3, cautious_loss=0.3)}) == "one"
 
 
 def test_class_weights_do_not_move_what_probabilities_mean(rng):

@@ -150,6 +150,38 @@ def test_one_fold_holds_the_fraction_of_each_class_out_and_nearly_the_same_rows_
     assert np.sum(now & ~before) < 0.1 * np.sum(now)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 9), st.integers(2, 4), st.sampled_from([0.05, 0.1, 0.4]))
+def test_one_fold_parts_no_copies_and_leaves_every_class_on_both_sides(seed, times, classes, fraction):
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(np.repeat(np.arange(60), rng.integers(1, times, 60)))
+    raw, labels = some(columns(rng, 60), rows), (np.arange(60) % classes)[rows]
+    deal = Deal(folds=1, fraction=fraction, seed=seed, columns=tuple(raw))
+    held = deal.fold(raw, labels) == 0
+    assert not set(rows[held].tolist()) & set(rows[~held].tolist())
+    assert set(labels[held].tolist()) == set(labels[~held].tolist()) == set(range(classes))
+    one_by_one = replace(deal, together=False).fold(raw, labels) == 0
+    assert 0.5 * one_by_one.sum() <= held.sum() <= one_by_one.sum() + classes * times
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_row_copied_very_often_does_not_make_much_more_held_out_than_was_asked_for(rng, seed):
+    """Its copies would not fit where the rows that are held out are kept in memory."""
+    values = np.r_[np.zeros(4000), rng.normal(size=6000)]
+    deal = Deal(folds=1, fraction=0.1, seed=seed, columns=("a",))
+    held = deal.fold({"a": values}, np.arange(10_000) % 2) == 0
+    assert 0 < held.sum() <= 2000 + 2
+    assert len(set(held[:4000].tolist())) == 1
+
+
+def test_a_class_of_copies_alone_is_parted_and_a_single_row_learned_from():
+    values, labels = np.array([1.0] * 10 + [2.0, 2.0, 3.0, 4.0]), np.array([0] * 10 + [1, 1, 1, 2])
+    fold = Deal(folds=1, fraction=0.1, seed=0, columns=("a",)).fold({"a": values}, labels)
+    assert np.sum(fold[:10] == 0) == 1
+    assert fold[13] == -1
+    assert fold[10] == fold[11] != fold[12]
+
+
 def test_repetitions_count_equal_ones_before():
     assert repetitions(np.array([7, 5, 7, 7, 5], np.uint64)).tolist() == [0, 0, 1, 2, 1]
 

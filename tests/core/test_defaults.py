@@ -145,3 +145,12 @@ def test_epochs_that_are_said_bound_all_penalties_together(epochs):
     )
     assert sum(spec.max_epochs for spec in stages) <= epochs
     assert (len(stages) > 1) == (epochs >= 1000)
+
+
+@pytest.mark.parametrize("batch_size", [-1000, -1, 0])
+@pytest.mark.parametrize("effort", [defaults.ALONE, defaults.MEMBER])
+def test_a_batch_size_out_of_its_range_is_refused_as_such(batch_size, effort):
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        defaults.resolve(
+            rows=150, features=4, classes=3, hidden=True, given={"batch_size": batch_size}, effort=effort
+        )

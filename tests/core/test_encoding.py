@@ -138,6 +138,8 @@ def test_an_encoding_of_rows_in_parts_is_that_of_the_whole(cuts):
     parts = [part(*pair) for pair in pairwise(edges)]
     whole = encoding.fit(columns, booleans=["animal"], max_categories=2)
     pieces = encoding.fit_parts(parts, booleans=["animal"], max_categories=2)
+    with pytest.raises(ValueError, match="got an iterator"):
+        encoding.fit_parts(iter(parts))
     assert whole.columns[2] == pieces.columns[2]
     for one, two in zip(whole.columns, pieces.columns, strict=True):
         assert (one.name, one.width) == (two.name, two.width)

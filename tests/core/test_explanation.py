@@ -109,6 +109,13 @@ def test_a_row_equal_to_the_baseline_has_nothing_to_explain(make_params, rng):
     assert found.logits == pytest.approx(found.baseline)
 
 
+def test_a_unit_that_stays_at_its_kink_passes_nothing_on():
+    """Row 7: relu's derivative at 0 is 0."""
+    params = (Dense(np.ones((2, 1)), np.zeros(1)), Dense(np.array([[1.0, -1.0]]), np.zeros(2)))
+    found = explain(params, np.array([[1.0, -1.0]]), np.zeros(2), [0])
+    assert not found.contributions.any()
+
+
 def test_no_rows_have_no_explanations(make_params):
     found = explain(make_params(5, 7, 3), np.empty((0, 5)), np.zeros(5), np.empty(0, int))
     assert [each.shape for each in found] == [(0, 5), (0,), (0,)]
@@ -117,5 +124,8 @@ def test_no_rows_have_no_explanations(make_params):
 def test_classes_and_shapes_that_do_not_fit_are_refused(make_params):
     with pytest.raises(ValueError, match=r"\[0, 3\)"):
         explain(make_params(5, 3), np.zeros((1, 5)), np.zeros(5), [3])
-    with pytest.raises(ValueError, match=r"baseline must have shape \(rows, 5\)"):
-        explain(make_params(5, 3), np.zeros((1, 5)), np.zeros(4), [0])
+    for baseline in (np.zeros(4), np.zeros((1, 5)), np.zeros((2, 5)), np.zeros(())):
+        with pytest.raises(ValueError, match=r"baseline must have shape \(5,\)"):
+            explain(make_params(5, 3), np.zeros((2, 5)), baseline, [0, 1])
+    with pytest.raises(ValueError, match="baseline must be an array of real numbers"):
+        explain(make_params(5, 3), np.zeros((1, 5)), ["0"] * 5, [0])

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pytest
@@ -32,8 +33,9 @@ class Disk:
 
 
 def numbered(rows, block=8, pool=40):
-    """Rows that hold their own number, and labels that do so too."""
-    return Examples(Disk(np.arange(rows, dtype=np.float32)[:, None], block, pool), np.arange(rows))
+    """Rows that hold their own number, and labels that do so too, and weights that hold half of it."""
+    number = np.arange(rows)
+    return Examples(Disk(number.astype(np.float32)[:, None], block, pool), number, number * 0.5)
 
 
 @settings(deadline=None, max_examples=30)
@@ -58,17 +60,60 @@ def test_an_epoch_has_every_wanted_row_once_with_its_own_label(rows, block, pool
         assert np.array_equal(np.sort(seen), np.arange(rows) if wanted is None else wanted)
     each = feed.minibatch(1, 0)
     assert np.array_equal(each.x[:, 0], each.labels)
+    assert np.array_equal(each.weights, each.labels * 0.5)
 
 
 def test_a_minibatch_is_a_function_of_seed_epoch_and_step_alone():
     straight = Pooled(TrainingSpec(max_epochs=3), numbered(200), None, 16)
     every = {(e, s): straight.minibatch(e, s).labels.copy() for e in (1, 2) for s in range(13)}
+    back_and_forth = Pooled(TrainingSpec(max_epochs=3), numbered(200), None, 16)
     for epoch, step in [(2, 7), (1, 12), (1, 0), (2, 3)]:
         later = Pooled(TrainingSpec(max_epochs=3), numbered(200), None, 16)
-        assert np.array_equal(later.minibatch(epoch, step).labels, every[epoch, step])
+        for feed in (later, back_and_forth):
+            assert np.array_equal(feed.minibatch(epoch, step).labels, every[epoch, step])
     assert not np.array_equal(every[1, 0], every[2, 0])
     other = Pooled(TrainingSpec(max_epochs=3, seed=1), numbered(200), None, 16)
     assert not np.array_equal(other.minibatch(1, 0).labels, every[1, 0])
+
+
+def test_the_blocks_of_a_pool_are_others_in_every_epoch_and_for_every_seed():
+    def pool(seed, epoch):
+        """The first of five."""
+        feed = Pooled(TrainingSpec(seed=seed, max_epochs=3), numbered(200), None, 40)
+        return frozenset(feed.minibatch(epoch, 0).labels.tolist())
+
+    assert len({pool(seed, epoch) for seed in (0, 1) for epoch in (1, 2)}) == 4
+
+
+def test_the_rows_of_the_first_pool_come_in_another_order_than_blocks_do():
+    """The streams [seed, epoch] and [seed, epoch, 0] are the same."""
+    feed = Pooled(TrainingSpec(seed=5, max_epochs=1), numbered(64, 8, 64), None, 64)
+    of_blocks = np.random.default_rng([5, 1]).permutation(64)
+    assert not np.array_equal(feed.minibatch(1, 0).labels, of_blocks)
+
+
+def test_the_next_pool_is_read_while_one_is_used_up_and_none_after_the_last():
+    class Watched(Disk):
+        """Counts the rows that were read, and says when those of so many pools were."""
+
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.read, self.pools = 0, [Event() for _ in range(4)]
+
+        def __getitem__(self, rows):
+            self.read += rows.stop - rows.start
+            for event in self.pools[: self.read // 40]:
+                event.set()
+            return super().__getitem__(rows)
+
+    examples = numbered(80)
+    disk = Watched(examples.x.x, 8, 40)
+    feed = Pooled(TrainingSpec(max_epochs=2), examples._replace(x=disk), None, 40)
+    for pool, (epoch, step) in enumerate([(1, 0), (1, 1), (2, 0)], start=1):
+        feed.minibatch(epoch, step)
+        assert disk.pools[pool].wait(10)
+    feed.minibatch(2, 1)
+    assert disk.read == 4 * 40
 
 
 def test_no_more_than_a_block_is_read_at_a_time():

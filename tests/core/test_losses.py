@@ -43,6 +43,19 @@ def test_row_1_softmax_is_a_distribution_for_each_row(z):
     np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-6)
 
 
+@pytest.mark.parametrize("classes", [257, 10_000])
+def test_row_1_many_classes_are_as_good_a_distribution_as_few(rng, classes):
+    z = rng.normal(size=(4, classes)).astype(np.float32)
+    y = losses.softmax(z)
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y.sum(axis=1, dtype=np.float64), 1, rtol=3e-7)
+    exact = losses.log_softmax(z.astype(np.float64))
+    np.testing.assert_allclose(losses.log_softmax(z), exact, rtol=3e-7)
+    loss, gradient = losses.softmax_cross_entropy(z, [0, 1, 2, 3])
+    assert loss == pytest.approx(-exact[range(4), range(4)].mean(), rel=2e-7)
+    np.testing.assert_allclose(gradient.sum(axis=1, dtype=np.float64), 0, atol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("z", "expected"),
     [
@@ -175,6 +188,7 @@ def test_arguments_are_left_as_they_were(rng):
         (lambda: losses.softmax_cross_entropy(np.zeros((0, 2)), np.zeros(0, int)), "at least one row"),
         (lambda: losses.softmax_cross_entropy([[1.0, 2]], [0], [-1.0]), "not negative"),
         (lambda: losses.softmax_cross_entropy([[1.0, 2]], [0], [1.0, 1]), r"\(1,\) real numbers"),
+        (lambda: losses.softmax_cross_entropy(np.float32([[1, 2]]), [0], [1e300]), "finite in float32"),
         (lambda: losses.one_hot([3], 3), r"\[0, 3\)"),
     ],
 )

@@ -78,6 +78,8 @@ def test_beyond_a_thousand_classes_there_is_no_confusion_matrix(rng, monkeypatch
 
 
 def test_no_rows_and_wrong_labels_are_refused():
+    with pytest.raises(ValueError, match="bins must be at least 1, got 0"):
+        metrics.evaluate(np.zeros((1, 3)), [0], bins=0)
     with pytest.raises(ValueError, match="at least one row"):
         metrics.evaluate(np.zeros((0, 3)), np.zeros(0, int))
     with pytest.raises(ValueError, match=r"\[0, 3\)"):

@@ -19,7 +19,7 @@ def adam(w, gradients, rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
 def momentum(w, gradients, rate):
     velocity = np.zeros_like(w)
     for g in gradients:
-        velocity = 0.9 * velocity + g
+        velocity = 0.5 * velocity + g
         w = w - rate * velocity
     return w
 
@@ -33,7 +33,7 @@ def gradient_descent(w, gradients, rate):
 def test_fifty_updates_equal_the_papers_algorithm(rng, oracle, dtype, tolerance):
     w, gradients = rng.normal(size=40), rng.normal(size=(50, 40)) * 10.0 ** rng.integers(-6, 3, 40)
     gradients[:, 0] = 0
-    optimizer = optimizers.make(oracle.__name__, momentum=0.9)
+    optimizer = optimizers.make(oracle.__name__, momentum=0.5)
     vector = w.astype(dtype)
     moments = [np.zeros_like(vector) for _ in range(optimizer.moments)]
     for number, gradient in enumerate(gradients.astype(dtype), start=1):

@@ -7,19 +7,15 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.linear_model import LogisticRegression
 
-from core import network, quasi_newton, training
+from core import losses, network, quasi_newton, training
 from core.network import Dense
+from core.stops import finish
 from core.training import Examples, TrainingSpec
 
 
 def moved(*arguments):
     """A move, from its beginning to its end."""
-    work = quasi_newton.move(*arguments)
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
+    return finish(quasi_newton.move(*arguments))
 
 
 def spec(l2, **fields):
@@ -52,6 +48,45 @@ def test_the_loss_is_within_a_ten_thousandth_of_scikit_learns_optimum(load, stre
     exact = tuple(Dense(*(array.astype(float) for array in layer)) for layer in last.state.parameters)
     lowest = network.loss(optimum(x, labels, strength), x, labels, l2=strength)
     assert network.loss(exact, x, labels, l2=strength) <= lowest + 1e-4
+
+
+def lowest(x, labels, l2):
+    """J at the optimum, by Newton's method in float64 from biases that are the classes' log shares."""
+    (m, n), c = x.shape, int(labels.max()) + 1
+    rows, truth = np.hstack([x, np.ones((m, 1))]).astype(float), losses.one_hot(labels, c)
+    penalised = np.repeat(np.append(np.full(n, l2), 0.0), c)
+    vector = np.append(np.zeros(n * c), np.log(truth.mean(axis=0)))
+    for _ in range(50):
+        y = losses.softmax(rows @ vector.reshape(n + 1, c))
+        gradient = (rows.T @ (y - truth) / m).ravel() + penalised * vector
+        blocks = np.einsum("mi,mab,mj->iajb", rows, losses.softmax_jacobian(y), rows, optimize=True) / m
+        hessian = blocks.reshape(len(vector), -1) + np.diag(penalised + 1e-12)
+        step = np.linalg.solve(hessian, gradient)
+        vector -= step
+        if gradient @ step < 1e-15:
+            return network.loss(network.layers(vector, (n, c)), x, labels, l2=l2)
+    raise AssertionError("Newton's method does not converge")
+
+
+@pytest.mark.parametrize("l2", [1e-2, 1.0, 1e3, 1e5])
+@pytest.mark.parametrize("rare", [0.01, 0.05, 0.3])
+@pytest.mark.parametrize("classes", [2, 4])
+def test_rare_classes_do_not_end_it_early_whose_biases_no_penalty_bends(rng, l2, rare, classes):
+    labels = np.arange(600) % (classes - 1)
+    labels[: int(rare * 600)] = classes - 1
+    x = (rng.normal(size=(600, 5)) + rng.normal(size=(classes, 5))[labels]).astype(np.float32)
+    *_, last = training.fit(spec(l2), Examples(x, labels), None, training.begin(spec(l2), 5, classes))
+    exact = tuple(Dense(*(array.astype(float) for array in layer)) for layer in last.state.parameters)
+    gap = network.loss(exact, x, labels, l2=l2) - lowest(x, labels, l2)
+    assert gap <= quasi_newton.GAP
+    assert last.number <= (12 if l2 >= 1 else 30)
+
+
+def test_a_class_without_rows_or_weight_ends_it_too(make_examples):
+    train = make_examples(100, 4, 3)
+    for each, classes in ((train, 5), (train._replace(weights=np.where(train.labels == 1, 0.0, 1.0)), 3)):
+        *_, last = training.fit(spec(0.1), each, None, training.begin(spec(0.1), 4, classes))
+        assert last.number < 100
 
 
 def test_it_stops_by_itself_and_stays_where_it_is(make_examples):
@@ -90,7 +125,7 @@ def test_a_quadratic_of_any_condition_is_solved(seed, magnitude):
 
     point, moments = np.zeros(12), [np.zeros(12)] * quasi_newton.MOMENTS
     for _ in range(400):
-        point, moments, loss = moved(point, moments, in_one_piece)
+        point, moments, loss = moved(point, moments, in_one_piece, np.ones_like)
         if not moments[0].any() or loss < 1e-9:
             break
     assert evaluate(point)[0] < 1e-6

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core import run as run_module
-from core import training
+from core import work
 from core.training import Examples, TrainingSpec, begin, fit, to_arrays
 from core.work import piece_rows, row_work
 
@@ -21,7 +21,7 @@ def examples():
 
 @pytest.fixture
 def small_pieces(monkeypatch):
-    for module in (run_module, training):
+    for module in (run_module, work):
         monkeypatch.setattr(module, "piece_rows", lambda _sizes: 16)
 
 

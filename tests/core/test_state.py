@@ -1,5 +1,7 @@
 """Specs, states and their arrays: values that say what is wrong with them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,14 @@ def test_begin_makes_parameters_of_the_seed_and_moments_of_zero():
     assert network.sizes(one.parameters) == (4, 6, 3)
     assert np.array_equal(one.parameters[0].weight, two.parameters[0].weight)
     assert [moment.any() for moment in one.moments] == [False, False]
+
+
+def test_the_parameters_hang_on_the_seed_and_are_drawn_in_the_dtype_of_the_spec():
+    spec = TrainingSpec(hidden_layer_sizes=(6,), dtype="float64")
+    one, two = (training.begin(replace(spec, seed=seed), 4, 3).parameters for seed in (0, 1))
+    for layer, other in zip(one, two, strict=True):
+        assert (layer.weight != other.weight).all()
+        assert (layer.weight != layer.weight.astype(np.float32)).all()
 
 
 def test_a_warm_start_begins_with_a_copy_of_the_parameters_given(make_params):

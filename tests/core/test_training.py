@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
-from core import losses, network, training
+from core import losses, network, training, work
 from core.training import Diverged, Examples, TrainingSpec
 
 FIXTURES_ARE_VALUES = settings(
@@ -97,9 +97,53 @@ def test_train_loss_is_the_mean_of_the_minibatch_costs_weighted_by_rows(make_exa
     np.testing.assert_allclose(network.flatten(epoch.state.parameters), network.flatten(params), atol=1e-15)
 
 
+def adam(w, gradient, moments, number, rate):
+    m, v = moments
+    m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+    step = (m / (1 - 0.9**number)) / (np.sqrt(v / (1 - 0.999**number)) + 1e-8)
+    return w - rate * step, (m, v)
+
+
+def momentum(w, gradient, moments, number, rate):
+    velocity = 0.5 * moments[0] + gradient
+    return w - rate * velocity, (velocity, moments[1])
+
+
+@pytest.mark.parametrize("optimizer", [adam, momentum])
+@pytest.mark.parametrize(
+    ("schedule", "factor"),
+    [
+        ("cosine", lambda done: 0.5 * (1 + np.cos(np.pi * done))),
+        ("drop", lambda done: 1.0 if done < 0.5 else 0.1 if done < 0.75 else 0.01),
+    ],
+)
+def test_every_step_has_its_own_rate_number_and_rows(make_examples, optimizer, schedule, factor):
+    """Three epochs of three minibatches, written out."""
+    train, sizes = make_examples(23, weights=True), (5, 4, 3)
+    spec = TrainingSpec(
+        hidden_layer_sizes=(4,), optimizer=optimizer.__name__, momentum=0.5, schedule=schedule, batch_size=10,
+        learning_rate=0.03, max_epochs=3, l2=0.01, seed=7, dtype="float64",
+    )  # fmt: skip
+    vector = network.flatten(training.begin(spec, 5, 3).parameters)
+    moments, number, rates = (np.zeros_like(vector), np.zeros_like(vector)), 0, []
+    for epoch in range(3):
+        order = np.random.default_rng([7, epoch + 1]).permutation(23)
+        for step, rows in enumerate(np.split(order, [10, 20])):
+            _, gradient = network.loss_and_gradients(
+                network.layers(vector, sizes), train.x[rows], train.labels[rows], l2=0.01,
+                weights=train.weights[rows],
+            )  # fmt: skip
+            number += 1
+            rates.append(0.03 * factor((epoch + step / 3) / 3))
+            vector, moments = optimizer(vector, network.flatten(gradient), moments, number, rates[-1])
+    epochs = run(spec, train)
+    np.testing.assert_allclose(network.flatten(epochs[-1].state.parameters), vector, rtol=1e-10)
+    assert [epoch.learning_rate for epoch in epochs] == pytest.approx(rates[2::3], rel=1e-14)
+
+
 def test_validation_loss_and_accuracy_are_those_of_the_epochs_parameters(make_examples, monkeypatch):
     train, validation = make_examples(90), make_examples(35, weights=True)
-    monkeypatch.setattr(training, "VALIDATION_CHUNK", 8)
+    monkeypatch.setattr(work, "JUDGED", 8)
     spec = TrainingSpec(hidden_layer_sizes=(4,), batch_size=32, max_epochs=3, dtype="float64", l2=0.1)
     for epoch in run(spec, train, validation):
         z = network.logits(epoch.state.parameters, validation.x)
@@ -249,6 +293,55 @@ def test_no_yielded_state_holds_a_number_that_is_not_finite(make_examples):
         run(replace(spec, l2=0.0), train, state=replace(state, parameters=params))
 
 
+def test_the_step_that_diverged_is_named_where_its_parameters_tell_and_not_its_loss(make_examples):
+    train = make_examples(20)
+    train = train._replace(x=train.x * 100)
+    spec = TrainingSpec(
+        optimizer="gradient_descent", learning_rate=3e38, batch_size=None, hidden_layer_sizes=()
+    )
+    with pytest.raises(Diverged, match="nan in epoch 1, step 1 "):
+        run(spec, train)
+    train.x[3] = np.nan
+    with pytest.raises(Diverged, match="nan in epoch 1, step 1 "):
+        run(replace(spec, optimizer="lbfgs"), train)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.arange(20) % 2 == 0, [0.0, 1.0], [], [[0, 1]], [3, 3], [4, 2], [-1, 2], [18, 20],
+        np.array([3, 1], np.uint8),
+    ],
+)  # fmt: skip
+def test_rows_to_learn_from_are_ascending_numbers_of_rows(make_examples, rows):
+    spec = TrainingSpec(hidden_layer_sizes=(), max_epochs=1)
+    with pytest.raises(ValueError, match=r"^rows must"):
+        training.fit(spec, make_examples(20), None, training.begin(spec, 5, 3), rows=rows)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"hidden_layer_sizes": (7,)},
+        {"dtype": "float64"},
+        {"optimizer": "momentum"},
+        {"hidden_layer_sizes": ()},
+    ],
+)
+def test_a_state_of_another_spec_is_refused(make_examples, other):
+    spec = TrainingSpec(hidden_layer_sizes=(6,), max_epochs=1)
+    state = training.begin(replace(spec, **other), 5, 3)
+    with pytest.raises(ValueError, match="not a training state of this spec"):
+        training.fit(spec, make_examples(20), None, state)
+
+
+def test_moments_of_another_size_are_refused(make_examples):
+    spec = TrainingSpec(hidden_layer_sizes=(6,), max_epochs=1)
+    state = replace(training.begin(spec, 5, 3), moments=(np.zeros(4, np.float32),) * 2)
+    with pytest.raises(ValueError, match="moments and parameters differ"):
+        training.fit(spec, make_examples(20), None, state)
+
+
 @pytest.mark.parametrize(
     ("optimizer", "rate"), [("adam", 0.02), ("momentum", 0.05), ("gradient_descent", 0.5)]
 )
@@ -281,6 +374,7 @@ def test_class_weights_move_the_answer_towards_the_heavier_class(make_examples):
         (Examples(np.zeros((4, 5)), np.full(4, 3)), r"labels must lie in \[0, 3\)"),
         (Examples(np.zeros((0, 5)), np.zeros(0, int)), "at least one row"),
         (Examples(np.zeros((4, 5)), np.zeros(4, int), np.full(4, np.nan)), "weights must be finite"),
+        (Examples(np.zeros((4, 5)), np.zeros(4, int), np.full(4, 1e300)), "finite in float32"),
     ],
 )
 def test_examples_that_do_not_fit_are_refused_before_the_first_step(make_examples, examples, says):

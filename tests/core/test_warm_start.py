@@ -34,17 +34,19 @@ def random_network(rng: np.random.Generator, sizes: tuple[int, ...]) -> network.
     hidden=st.sampled_from([(), (5,), (6, 3)]),
     shift=st.floats(-50, 50),
     scale=st.floats(0.1, 30),
+    missing=st.booleans(),
 )
-def test_a_new_scaling_changes_no_logit(seed, hidden, shift, scale):
+def test_a_new_scaling_changes_no_logit(seed, hidden, shift, scale, missing):
+    """Nor of rows without a number, whether or not there were such before."""
     rng = np.random.default_rng(seed)
     names = ("blue", "green", "red")
-    old = encoding.fit(raw(rng, 60, 0.0, 1.0, names))
+    before = raw(rng, 60, 0.0, 1.0, names)
+    old = encoding.fit(before if missing else {**before, "size": rng.normal(size=60)})
     new = encoding.fit(raw(rng, 60, shift, scale, names))
     parameters = random_network(rng, (old.width, *hidden, 3))
     fresh = random_network(rng, (new.width, *hidden, 3))
     carried = carry_over(parameters, old, new, fresh=fresh, places=[0, 1, 2])
-    rows = {name: column for name, column in raw(rng, 20, 1.0, 2.0, names).items() if name != "size"}
-    rows["size"] = rng.normal(size=20)
+    rows = raw(rng, 20, 1.0, 2.0, names)
     before = network.logits(parameters, encoding.transform(old, rows).astype(float))
     after = network.logits(carried, encoding.transform(new, rows).astype(float))
     np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-3 * (1 + np.abs(before).max()))
@@ -99,6 +101,28 @@ def test_classes_are_found_by_their_places_and_a_new_one_begins_fresh():
     np.testing.assert_array_equal(carried[-1].weight[:, 1], fresh[-1].weight[:, 1])
 
 
+def test_a_new_category_begins_as_the_rare_one_that_it_was():
+    rng = np.random.default_rng(4)
+    known = {"colour": Codes(np.arange(60, dtype=np.int32) % 3 - 1, ("blue", "red"))}
+    more = {"colour": Codes(np.arange(60, dtype=np.int32) % 5 - 1, ("blue", "green", "red", "violet"))}
+    old, new = encoding.fit(known), encoding.fit(more)
+    parameters = random_network(rng, (3, 4, 2))
+    carried = carry_over(parameters, old, new, fresh=random_network(rng, (5, 4, 2)), places=[0, 1])
+    np.testing.assert_allclose(
+        network.logits(carried, encoding.transform(new, more).astype(float)),
+        network.logits(parameters, encoding.transform(old, more).astype(float)),
+    )
+
+
+def test_a_column_that_was_of_another_kind_is_new():
+    rng = np.random.default_rng(5)
+    old = encoding.fit({"a": Codes(np.arange(60, dtype=np.int32) % 2, ("no", "yes"))})
+    numbers = {"a": np.where(np.arange(60) % 7, rng.normal(size=60), np.nan)}
+    parameters, new = random_network(rng, (3, 4, 2)), encoding.fit(numbers)
+    carried = carry_over(parameters, old, new, fresh=random_network(rng, (2, 4, 2)), places=[0, 1])
+    assert not carried[0].weight.any()
+
+
 def test_other_hidden_layers_are_refused():
     rng = np.random.default_rng(3)
     fitted = encoding.fit({"a": rng.normal(size=50)})
@@ -137,6 +161,15 @@ def test_what_is_not_surely_renamed_is_new():
     assert renamed(old, columns_named("pixels", "size", "colour")) == {}, "names change places"
     fewer = encoding.Encoding(columns=columns_named("a", "b", "pixels").columns[1:])
     assert renamed(old, fewer) == {}, "two were there, and one is"
+
+
+@pytest.mark.parametrize(("categories", "alike"), [("1256", True), ("12567", False), ("1567", False)])
+def test_a_renamed_column_of_categories_has_at_least_half_of_them(categories, alike):
+    old, new = (
+        encoding.Encoding(columns=(encoding.CategoricalColumn(name=name, categories=tuple(words)),))
+        for name, words in (("a", "1234"), ("b", categories))
+    )
+    assert bool(renamed(old, new)) == alike
 
 
 def test_a_renamed_column_keeps_its_effect():

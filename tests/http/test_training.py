@@ -125,6 +125,11 @@ WRONG = [
     ({"data": ROWS, "hyperparameters": {"max_epochs": 2.5}}, 422, "max_epochs"),
     ({"data": ROWS, "max_runtime_seconds": True}, 422, "max_runtime_seconds"),
     ({"data": ROWS, "hyperparameters": {"class_weight": {"nobody": 1}}}, 422, "nobody"),
+    (
+        {"data": ROWS, "hyperparameters": {"class_weight": {"low": 1e300}}},
+        422,
+        "1,000,000 times the smallest",
+    ),
     ({"data": ROWS, "algorithm": "random_forest"}, 422, "algorithm"),
     ({"data": ROWS, "promote": "maybe"}, 422, "promote"),
     ({"data": ROWS, "warm_start": "nothing@3"}, 404, "nothing"),

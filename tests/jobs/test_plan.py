@@ -4,6 +4,7 @@ import pytest
 
 from app.errors import Invalid
 from app.jobs import Hyperparameters, plan
+from core import network
 
 SHAPE = plan.Shape(rows=1797, features=64, classes=10)
 MOST = 10**9
@@ -80,7 +81,7 @@ def test_a_penalty_that_is_to_be_chosen_is_null_until_it_is():
 
 
 def test_the_weights_of_784_128_10_are_counted_right():
-    assert plan.parameters((784, 128, 10)) == 784 * 128 + 128 + 128 * 10 + 10
+    assert network.count((784, 128, 10)) == 784 * 128 + 128 + 128 * 10 + 10
 
 
 def test_memory_grows_with_the_rows():
@@ -121,6 +122,8 @@ def test_rows_on_disk_are_gone_through_in_minibatches_unless_an_optimizer_was_sa
         ("relu_network", {"hidden_layer_sizes": []}, "hidden_layer_sizes"),
         ("relu_network", {"optimizer": "lbfgs"}, "optimizer"),
         ("auto", {"class_weight": {"nobody": 2.0}}, "class_weight"),
+        ("auto", {"class_weight": {"a": 1e300, "b": 1e-300}}, "class_weight"),
+        ("auto", {"class_weight": {"a": 1e-7}}, "class_weight"),
     ],
 )
 def test_what_cannot_go_together_is_refused_with_its_field(algorithm, said, place):

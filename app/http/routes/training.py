@@ -11,6 +11,7 @@ from app.http.routes.samples import JOB, PLAN, SUCCEEDED
 from app.http.routes.training_query import QUERY
 from app.http.training_requests import Planned, accept
 from app.jobs import Algorithm, FeedbackUse, Job, plan
+from core import network
 
 router = APIRouter(tags=["training"])
 
@@ -116,7 +117,7 @@ def _plan(planned: Planned) -> Plan:
         warm_start=new.warm_start,
         promote=new.promote,
         feedback=new.feedback,
-        parameters=plan.parameters(plan.sizes(new.algorithm, new.given, planned.shape)),
+        parameters=network.count(plan.sizes(new.algorithm, new.given, planned.shape)),
         memory_bytes=new.memory_bytes,
         warnings=new.warnings,
     )
