@@ -10,7 +10,7 @@ from app.errors import AliasesBroken, Invalid, ModelNotFound, Problem, StorageFa
 from app.http.bodies import read_json
 from app.http.errors import invalid
 from app.http.routes.dependencies import Alias, Cursor, Limit, Name, Ref, Rooms
-from app.http.routes.examples import CONFLICT, NOT_FOUND, PROBLEMS, answer, problem
+from app.http.routes.examples import CONFLICT, NOT_FOUND, PROBLEMS, answer, binary, problem
 from app.http.routes.feedback import FeedbackOnVersion, on_version
 from app.http.routes.samples import ALIAS, CARD, MODEL, MODEL_DETAILS, ROLLED_BACK
 from app.http.services import Services
@@ -152,7 +152,7 @@ def get_card(rooms: Rooms, ref: Ref) -> dict[str, Any]:
     responses={
         **NOT_FOUND,
         **problem(503),
-        200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+        200: {"content": {"application/octet-stream": binary("safetensors.numpy.load(answer)  # by name")}},
     },
 )
 def get_weights(rooms: Rooms, ref: Ref) -> FileResponse:
