@@ -211,7 +211,7 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def _path(self) -> str:
-        """The path of the request that is on its way, as far as it is known."""
+        """The path of the request that is on its way, as far as it is known: `url` is empty when one begins."""
         try:
             path = httptools.parse_url(self.url).path
         except httptools.HttpParserInvalidURLError:
