@@ -119,6 +119,7 @@ def problem(*statuses: int) -> dict[int | str, dict[str, Any]]:
         409: "Conflict",
         413: "Too large",
         415: "Type not read here",
+        416: "A part that is not there",
         422: "Readable but wrong",
         429: "Busy: see Retry-After",
         503: "Not now",
