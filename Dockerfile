@@ -10,6 +10,7 @@ RUN /app/venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 COPY deploy/strip.sh ./
 RUN sh strip.sh /app/venv
 COPY models /app/models
+COPY deploy/healthcheck.py /app/
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent neurona \
@@ -30,5 +31,5 @@ USER 10001:10001
 VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["python", "-c", "import http.client as h, os, ssl, sys; at = '127.0.0.1', int(os.environ.get('NEURONA_PORT', '8000')); c = h.HTTPSConnection(*at, timeout=4, context=ssl._create_unverified_context()) if 'NEURONA_SSL_CERTFILE' in os.environ else h.HTTPConnection(*at, timeout=4); c.request('GET', '/v2/health/ready'); sys.exit(c.getresponse().status != 200)"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["python", "/app/healthcheck.py"]
 CMD ["neurona", "serve"]

@@ -12,8 +12,8 @@ from types import ModuleType
 _COMMANDS = {
     "serve": "answer over HTTP, with a trainer beside",
     "trainer": "train the jobs of a database, without answering requests",
-    "train": "send a file to a server and train on it",
-    "predict": "ask a server for predictions",
+    "train": "send labelled rows to a server and train a model on them",
+    "predict": "ask a server for predictions, and print them as CSV",
 }
 
 
@@ -21,10 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="neurona", description="Train and serve classifiers over HTTP.")
+    parser.epilog = "neurona COMMAND --help tells what a command takes."
     parser.add_argument("--version", action="version", version=f"neurona {version('neurona')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in _COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         if words[:1] == [name]:
             module = _imported(f"app.commands.{name}")
             module.configure(command)

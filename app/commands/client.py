@@ -12,9 +12,14 @@ import httpx
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
     """The options that say which server."""
-    url = os.environ.get("NEURONA_URL", "http://127.0.0.1:8000")
-    parser.add_argument("--url", default=url, help=f"the server ({url}; also NEURONA_URL)")
-    parser.add_argument("--key", default=os.environ.get("NEURONA_KEY"), help="API key (also NEURONA_KEY)")
+    url, key = os.environ.get("NEURONA_URL", "http://127.0.0.1:8000"), os.environ.get("NEURONA_KEY")
+    told = "the server's address; default: NEURONA_URL, else http://127.0.0.1:8000"
+    parser.add_argument("--url", default=url, help=told)
+    parser.add_argument(
+        "--key",
+        default=key,
+        help="a key, where the server wants one; default: NEURONA_KEY, which other users of this machine do not see",
+    )
 
 
 @contextmanager

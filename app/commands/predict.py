@@ -10,8 +10,10 @@ from app.commands.client import add_connection, answered, connect
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("model", help="a model reference: name, name@7 or name@alias")
-    parser.add_argument("file", type=Path, help="rows without labels: .csv with a header line")
+    parser.add_argument("model", help="name, which means its production version; name@7 or name@alias")
+    parser.add_argument(
+        "file", type=Path, help="rows without labels: CSV, with the columns' names in its first line"
+    )
     add_connection(parser)
 
 

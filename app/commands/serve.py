@@ -31,16 +31,28 @@ _OTHER_FILES = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options; each has a `NEURONA_*` variable of the same name, which it overrides."""
-    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port to listen on (8000)")
-    parser.add_argument("--workers", type=int, help="processes that answer requests (1)")
-    parser.add_argument("--data", type=Path, help="folder for datasets, checkpoints and the database (data)")
-    parser.add_argument("--models", type=Path, help="folder of the model repository (models)")
-    parser.add_argument("--ssl-certfile", type=Path, help="certificate chain (PEM); with it, HTTPS is spoken")
-    parser.add_argument(
-        "--ssl-keyfile", type=Path, help="its private key (PEM), if it is not in the same file"
+    parser.epilog = (
+        "Each is an environment variable as well (NEURONA_HOST, ...), and so are all other settings, which README.md "
+        "lists. The server has a page at / and describes its API at /docs."
     )
-    parser.add_argument("--no-trainer", action="store_const", const=False, dest="trainer", help="answer only")
+    place: dict[str, Any] = {"type": Path, "metavar": "FOLDER"}
+    file: dict[str, Any] = {"type": Path, "metavar": "FILE"}
+    parser.add_argument("--host", help="address to listen on; default: 127.0.0.1")
+    parser.add_argument("--port", type=int, help="port to listen on; default: 8000")
+    parser.add_argument(
+        "--workers", type=int, metavar="COUNT", help="processes that answer requests; default: 1"
+    )
+    parser.add_argument("--data", **place, help="for datasets, checkpoints and the database; default: data")
+    parser.add_argument("--models", **place, help="the model repository; default: models")
+    parser.add_argument("--ssl-certfile", **file, help="certificate chain (PEM); with it, HTTPS is spoken")
+    parser.add_argument("--ssl-keyfile", **file, help="its private key (PEM), if it is not in the same file")
+    parser.add_argument(
+        "--no-trainer",
+        action="store_const",
+        const=False,
+        dest="trainer",
+        help="answer only: jobs are taken, and wait for a trainer",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

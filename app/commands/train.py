@@ -10,16 +10,28 @@ from app.commands.client import add_connection, answered, connect
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("file", type=Path, help="labelled rows: .csv, .json, .npz, .parquet or .arrow")
-    parser.add_argument("--model", help="the model's name (the file's name)")
-    parser.add_argument("--label", help="the label column (the last)")
-    parser.add_argument("--watch", action="store_true", help="show the loss until the job ends")
+    parser.add_argument(
+        "file", type=Path, help="labelled rows: .csv, .json, .npz, .parquet or .arrow, or one with .gz"
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", help="the model's name; default: the file's, up to its first dot"
+    )
+    parser.add_argument(
+        "--label", metavar="COLUMN", help="the column that holds the labels; default: the last"
+    )
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="show the loss until the job ends; without it, only start the job",
+    )
     parser.add_argument(
         "--set",
         action="append",
         default=[],
+        type=_field,
         metavar="FIELD=VALUE",
-        help="a training field, such as algorithm=softmax_regression or hidden_layer_sizes=128,64",
+        help="a field of training, such as algorithm=softmax_regression or hidden_layer_sizes=128,64; may be "
+        "said again for another field (the server's page /docs has them all)",
     )
     add_connection(parser)
 
@@ -29,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.file.is_file():
         sys.exit(f"there is no file {arguments.file}")
     model = arguments.model or arguments.file.name.partition(".")[0].lower()
-    options = dict(pair.partition("=")[::2] for pair in arguments.set)
+    options = dict(arguments.set)
     if arguments.label:
         options["label"] = arguments.label
     with connect(arguments) as client, arguments.file.open("rb") as file:
@@ -45,6 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             sys.exit(f"\nthe job goes on; POST /v1/jobs/{job['id']}/cancel ends it")
     return _report(job)
+
+
+def _field(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"write FIELD=VALUE, not {text!r}")
+    return name, value
 
 
 def _report(job: dict) -> int:  # type: ignore[type-arg]

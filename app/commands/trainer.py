@@ -18,7 +18,13 @@ from app.training.yielding import lower_session
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options; everything else is a `NEURONA_*` variable."""
-    parser.add_argument("--with-parent", action="store_true", help="end when standard input closes")
+    parser.epilog = (
+        "The database and the folders are those of the server: NEURONA_DATABASE_URL (default: SQLite in the data "
+        "folder), NEURONA_DATA, NEURONA_MODELS. README.md lists all settings. A second trainer waits until the "
+        "first is gone."
+    )
+    told = "end when standard input closes, for the process that started this one and may die"
+    parser.add_argument("--with-parent", action="store_true", help=told)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from app.http.errors import problem
+from app.http.errors import told
 from app.http.hardening import hardened
 from app.settings import Settings
 
@@ -51,6 +51,7 @@ class Connection(HttpToolsProtocol):
         self.timeout_keep_alive = self.limits.keep_alive_seconds  # type: ignore[assignment]  # asyncio takes any number
         self._timer: Any = None
         self.leaving = False
+        self.url = b""  # of the request that is on its way
         self._head: object = None  # the headers of the head that is on its way, its bytes, and since when
         self._head_bytes, self._head_since = 0, 0.0
         self._unsent, self._unsent_since = 0, 0.0  # bytes of an answer that waited at first, and since when
@@ -197,18 +198,27 @@ class Connection(HttpToolsProtocol):
 
     def _end(self, status: int | None) -> None:
         """Close, with an answer in the contract's form to what never became a request."""
-        if status is not None:
+        begun = self.busy and self.cycle.response_started  # another answer is on its way: nothing fits in
+        if status is not None and not begun:
             request_id = secrets.token_hex(8)
-            body = problem(status, _DETAILS[status].format(self.limits), request_id)
-            told = [
-                (b"content-type", b"application/problem+json"),
-                (b"content-length", b"%d" % len(body)),
+            answer = told(self._path(), status, _DETAILS[status].format(self.limits), request_id=request_id)
+            said = [
+                (b"content-type", answer.media_type.encode()),
+                (b"content-length", b"%d" % len(answer.body)),
                 _CLOSE,
             ]
-            head = b"".join(b"%s: %s\r\n" % pair for pair in hardened(told, request_id.encode()))
-            self.transport.write(STATUS_LINE[status] + head + b"\r\n" + body)
+            head = b"".join(b"%s: %s\r\n" % pair for pair in hardened(said, request_id.encode()))
+            self.transport.write(STATUS_LINE[answer.status] + head + b"\r\n" + answer.body)
             log.info("(no request) %d", status, extra={"request_id": request_id, "status": status})
         self.transport.close()
+
+    def _path(self) -> str:
+        """The path of the request that is on its way, as far as it is known: `url` is empty when one begins."""
+        try:
+            path = httptools.parse_url(self.url).path
+        except httptools.HttpParserInvalidURLError:
+            return ""
+        return (path or b"").decode("latin-1")
 
     def _leave(self) -> None:
         if not self.busy:

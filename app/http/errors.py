@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from fastapi import FastAPI
@@ -37,6 +37,13 @@ STATUS: Mapping[type[errors.NeuronaError], int] = {
     errors.Busy: 429,
     errors.TrainingFailed: 500,
     errors.Unavailable: 503,
+}
+# As RFC 9110 (section 15) names them; Python does so from 3.13 on, and a code is the same on all.
+_TITLES = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
 }
 
 
@@ -82,30 +89,41 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    phrase = HTTPStatus(error.status_code).phrase
-    detail = error.detail
-    if error.status_code == HTTPStatus.NOT_FOUND and detail == phrase:
+    status, detail = error.status_code, error.detail
+    if detail == HTTPStatus(status).phrase:  # the framework's, for want of a detail
+        detail = _title(status)
+    if status == HTTPStatus.NOT_FOUND and detail == _title(status):
         detail = f"There is nothing at {request.url.path}; GET /docs shows what there is."
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = _methods(request)
         detail = f"{request.method} is not a method of {request.url.path}; it takes {allowed}."
         error.headers = {**(error.headers or {}), "Allow": allowed}
-    code = _code(error.status_code)
-    return _answer(request, error.status_code, detail, code=code, headers=error.headers or {})
+    return _answer(request, status, detail, code=_code(status), headers=error.headers or {})
+
+
+def _title(status: int) -> str:
+    return _TITLES.get(status) or HTTPStatus(status).phrase
 
 
 def _code(status: int) -> str:
-    return HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
+    return _title(status).lower().replace(" ", "_").replace("-", "_")
 
 
-def problem(status: int, detail: str, request_id: str) -> bytes:
-    """The body that tells of what never became a request."""
-    return orjson.dumps({**_problem(status, detail, _code(status)), "request_id": request_id})
+class Told(NamedTuple):
+    """An error as it is answered."""
+
+    status: int
+    media_type: str
+    body: bytes
 
 
-def _problem(status: int, detail: str, code: str) -> dict[str, Any]:
-    title = HTTPStatus(status).phrase
-    return {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+def told(path: str, status: int, detail: str, *, request_id: str, code: str = "", **more: Any) -> Told:
+    """An error at a path, in the form that belongs there. `code`: else that of the status."""
+    if path.startswith("/v2"):
+        return Told(protocol_status(status), "application/json", orjson.dumps({"error": detail}))
+    title, code = _title(status), code or _code(status)
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code, **more}
+    return Told(status, "application/problem+json", orjson.dumps({**body, "request_id": request_id}))
 
 
 def _methods(request: Request) -> str:
@@ -168,15 +186,7 @@ def _answer(
     found: tuple[errors.Problem, ...] = (),
     headers: Mapping[str, str] = {},
 ) -> Response:
+    more = {"errors": [asdict(problem) for problem in found]} if found else {}
     request_id = request.scope.get("request_id", "")
-    body: dict[str, Any]
-    if request.url.path.startswith("/v2"):
-        status, body = protocol_status(status), {"error": detail}
-        media_type = "application/json"
-    else:
-        body = _problem(status, detail, code)
-        if found:
-            body["errors"] = [asdict(problem) for problem in found]
-        body["request_id"] = request_id
-        media_type = "application/problem+json"
-    return Response(orjson.dumps(body), status, dict(headers), media_type)
+    answer = told(request.url.path, status, detail, request_id=request_id, code=code, **more)
+    return Response(answer.body, answer.status, dict(headers), answer.media_type)

@@ -51,6 +51,9 @@ def test_a_mistake_is_told_in_one_sentence(neurona, tmp_path) -> None:
     assert wrong.returncode == 1
     assert "no_such_field" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+    unequal = neurona_command(url, "train", neurona.iris, "--set", "max_epochs")
+    assert unequal.returncode == 2
+    assert "write FIELD=VALUE, not 'max_epochs'" in unequal.stderr
     nowhere = neurona_command("http://127.0.0.1:9", "train", neurona.iris)
     assert nowhere.returncode == 1
     assert nowhere.stderr.startswith("no answer from http://127.0.0.1:9: ")

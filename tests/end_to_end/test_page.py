@@ -1,12 +1,14 @@
 """The page does what a person comes for: train on a file, watch, look at the model, predict. In a real browser."""
 
+import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, Request, Route, expect, sync_playwright
 
 DATA = Path(__file__).parents[2] / "examples" / "data"
 ARGUMENTS = [
@@ -56,6 +58,92 @@ def test_a_file_becomes_a_model_that_predicts_on_the_page(page, neurona):
     expect(page.locator("#card div", has_text="Accuracy on feedback (rows: 1)").last).to_contain_text(
         "0.0000"
     )
+
+
+def test_the_page_goes_on_asking_where_the_server_could_not_answer(page, neurona):
+    page.clock.install()
+    page.route("**/v1/jobs?*", lambda route: route.fulfill(status=503, json={"detail": "not now"}), times=1)
+    page.goto(str(neurona.http.base_url))
+    expect(page.locator("#stale")).to_contain_text("not now")
+    with page.expect_response("**/v1/jobs?*") as again:
+        page.clock.run_for(5000)
+    assert again.value.ok
+    expect(page.locator("#stale")).to_be_hidden()
+
+
+def test_where_there_are_more_jobs_than_are_shown_more_can_be(page, neurona):
+    page.route("**/v1/jobs?*", lambda route: route.fulfill(json={"items": [], "next_cursor": "11"}), times=1)
+    page.goto(str(neurona.http.base_url))
+    with page.expect_response("**/v1/jobs?limit=50"):
+        page.click("#more-jobs")
+    expect(page.locator("#more-jobs")).to_be_hidden()
+
+
+def test_an_error_of_a_persons_own_stays_until_he_does_something_else(page, neurona):
+    page.clock.install()
+    page.goto(str(neurona.http.base_url))
+    page.locator("#models tr", has_text="iris").first.get_by_role("button").click()
+    expect(page.locator("#predict textarea")).to_have_value(re.compile("sepal_length"))
+    page.fill("#predict textarea", "[[5.1]]")
+    page.click("#predict button")
+    expect(page.locator("#notice")).to_contain_text("expected 4")
+    for _ in range(2):  # the second begins when all of the first is done
+        with page.expect_response("**/v1/jobs?*"):
+            page.clock.run_for(5000)
+    expect(page.locator("#notice")).to_contain_text("expected 4")
+    page.fill("#predict textarea", "[[5.1, 3.5, 1.4, 0.2]]")
+    page.click("#predict button")
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_who_looks_at_many_jobs_has_one_stream_open(page, neurona):
+    job = neurona.train_long("looked-at")
+    opened: list[Request] = []
+    ended: list[Request] = []
+    for event, seen in (("request", opened), ("requestfinished", ended), ("requestfailed", ended)):
+        page.on(event, lambda request, seen=seen: seen.append(request))
+    page.goto(str(neurona.http.base_url))
+    watch = page.locator(f"tr[data-job={job['id']}]").get_by_role("button", name="Watch")
+    for count in range(1, 9):  # a browser opens six connections to a server
+        with page.expect_response("**/events") as answered:
+            watch.click()
+        assert answered.value.ok
+        assert len([each for each in opened if each.url.endswith("/events")]) == count
+    expect(page.locator("#job-text")).to_contain_text("running")
+    streams = [each for each in opened if each.url.endswith("/events") and each not in ended]
+    assert len(streams) == 1
+    page.locator(f"tr[data-job={job['id']}]").get_by_role("button", name="Cancel").click()
+    expect(page.locator("#job-text")).to_contain_text("cancelled", timeout=20_000)
+
+
+def test_a_stream_that_ends_too_early_is_gone_on_with_after_a_second(page, neurona):
+    page.clock.install()
+    job = neurona.ended(neurona.train("cut-off", neurona.iris, label="species"))
+    asked: list[str | None] = []
+
+    def cut(route: Route) -> None:
+        asked.append(route.request.headers.get("last-event-id"))
+        first = neurona.epochs(job)[0]
+        body = f"event: epoch\ndata: {json.dumps(first)}\nid: {first['sequence']}\n\n"
+        if len(asked) == 1:
+            route.fulfill(body=body, content_type="text/event-stream")
+        elif len(asked) == 2:
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route("**/events", cut)
+    page.goto(str(neurona.http.base_url))
+    page.locator(f"tr[data-job={job['id']}]").get_by_role("button").click()
+    expect(page.locator("#curve")).to_contain_text("1 epochs")
+    for tries in (1, 2):
+        page.clock.run_for(900)
+        assert len(asked) == tries
+        with page.expect_request("**/events"):
+            page.clock.run_for(200)
+    expect(page.locator("#job-text")).to_contain_text("succeeded")
+    assert asked == ["0", "1", "1"]
+    expect(page.locator("#curve")).to_contain_text(f"{len(neurona.epochs(job))} epochs")
 
 
 def test_the_api_page_tries_a_prediction_out_under_its_own_policy(page, neurona):

@@ -1,64 +1,15 @@
 """HTTPS, by certificates that the test makes."""
 
 import ssl
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
-from pathlib import Path
-from typing import NamedTuple
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from local_server import ROOT, running
 
 pytestmark = pytest.mark.slow
 
 PASSWORD = "sesame-0123456789"
 ROW = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
-
-
-class Pair(NamedTuple):
-    """Files of a certificate and its key."""
-
-    certificate: Path
-    key: Path
-
-
-@pytest.fixture
-def signed(tmp_path: Path) -> Callable[..., Pair]:
-    """Makes a certificate for loopback that signs itself."""
-
-    def make(name: str, *, password: str | None = None) -> Pair:
-        key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-            .sign(key, hashes.SHA256())
-        )
-        pair = Pair(tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
-        pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        locked = serialization.BestAvailableEncryption(password.encode()) if password else None
-        written = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            locked or serialization.NoEncryption(),
-        )
-        pair.key.write_bytes(written)
-        return pair
-
-    return make
 
 
 @pytest.mark.parametrize("workers", [1, 2])

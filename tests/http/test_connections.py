@@ -290,3 +290,57 @@ def test_what_never_becomes_a_request_is_answered_in_the_contracts_form(client, 
     assert (told["status"], said in told["detail"]) == (status, True)
     assert f"x-request-id: {told['request_id']}".encode() in head
     assert b"content-type: application/problem+json" in head
+
+
+CHUNKED = b" HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n"
+INFER = b"POST /v2/models/iris/infer" + CHUNKED
+
+
+@pytest.mark.parametrize(
+    ("sent", "form"),
+    [
+        (INFER + b"\r\nzz\r\n", "error"),
+        (INFER + b"content-length: 3\r\n\r\n", "error"),
+        (INFER.replace(b"/v2", b"http://localhost/v2") + b"content-length: 3\r\n\r\n", "error"),
+        (b"POST /v1/datasets" + CHUNKED + b"\r\nzz\r\n", "detail"),
+        (b"nonsense\r\n\r\n", "detail"),
+        (b"GET /v2 HTTP/1.1\r\nhost: localhost\r\n\r\nnonsense\r\n\r\n", "detail"),
+        (b"GET /v2 HTTP/1.1\r\nhost: localhost\r\n\r\nGET \0", "detail"),
+    ],
+)
+def test_what_is_malformed_is_answered_in_the_form_of_its_path_once_that_is_known(client, sent, form):
+    with connected(client) as connection:
+        first, *rest = sent.split(b"\r\n\r\n", 1) if sent.startswith(b"GET /v2") else (b"", sent)
+        if first:
+            connection.sendall(first + b"\r\n\r\n")
+            assert answer(connection)[0] == 200
+        connection.sendall(rest[0])
+        status, headers, body = answer(connection)
+        assert connection.recv(1) == b""
+    assert status == 400
+    assert "no HTTP/1.1 request" in json.loads(body)[form]
+    assert headers["content-type"] == f"application/{'json' if form == 'error' else 'problem+json'}"
+    assert headers["x-request-id"]
+
+
+def test_nothing_is_written_into_an_answer_that_has_begun(site):
+    job = site.client.post(
+        "/v1/models/iris/train",
+        json={"data": {"instances": [[0.0], [1.0]] * 10, "labels": ["a", "b"] * 10}},
+    ).json()
+    with connected(site.client) as connection:
+        connection.sendall(f"GET /v1/jobs/{job['id']}/events HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
+        data = connection.recv(65536)
+        connection.sendall(b"nonsense\r\n\r\n")
+        data += b"".join(iter(lambda: connection.recv(65536), b""))
+    assert data.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(("keys", "status"), [(None, 404), ("admin:" + "k" * 16, 401)])
+def test_a_question_about_the_whole_server_is_answered_in_the_contracts_form(make_site, keys, status):
+    with connected(make_site(api_keys=keys).client) as connection:
+        connection.sendall(b"OPTIONS * HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        found, headers, body = answer(connection)
+    told = json.loads(body)
+    assert (found, told["status"], headers["content-type"]) == (status, status, "application/problem+json")
+    assert headers["x-request-id"] == told["request_id"]

@@ -89,6 +89,21 @@ def test_the_weights_are_a_safetensors_file(site, client):
     assert sum(array.size for array in safetensors.numpy.load(answer.content).values()) == 4 * 3 + 3
 
 
+def test_weights_come_in_parts_and_parts_that_are_not_there_are_refused_in_the_contracts_form(site, client):
+    site.train()
+    whole = client.get("/v1/models/iris/weights").content
+    part = client.get("/v1/models/iris/weights", headers={"range": "bytes=8-99"})
+    assert (part.status_code, part.content) == (206, whole[8:100])
+    assert part.headers["content-range"] == f"bytes 8-99/{len(whole)}"
+    for asked, status, code in (("bytes=9999999-", 416, "range_not_satisfiable"), ("x", 400, "bad_request")):
+        refused = client.get("/v1/models/iris/weights", headers={"range": asked})
+        assert (refused.status_code, refused.json()["code"]) == (status, code)
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert "Range" in refused.json()["detail"]
+    beyond = client.head("/v1/models/iris/weights", headers={"range": "bytes=9999999-"})
+    assert beyond.headers["content-range"] == f"bytes */{len(whole)}"
+
+
 def test_a_version_that_an_alias_points_at_is_not_deleted(site, client):
     site.train()
     site.train(query="label=species&promote=always&seed=1")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app import errors
-from app.http.errors import STATUS, status_of
+from app.http.errors import STATUS, status_of, told
 
 
 def every_error(kind: type = errors.NeuronaError) -> list[type]:
@@ -30,6 +30,27 @@ def test_every_error_has_a_code_and_a_sentence(kind):
 def test_codes_are_not_shared_by_unrelated_errors():
     codes = [kind.code for kind in every_error() if "code" in vars(kind)]
     assert len(codes) == len(set(codes))
+
+
+RFC_9110 = {
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    415: "Unsupported Media Type",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+    503: "Service Unavailable",
+}
+
+
+@pytest.mark.parametrize("status", RFC_9110)
+def test_titles_and_codes_are_those_of_rfc_9110_whichever_python_runs(status):
+    said = json.loads(told("/v1/models", status, "it is so", request_id="1").body)
+    assert said["title"] == RFC_9110[status]
+    assert said["code"] == RFC_9110[status].lower().replace(" ", "_")
 
 
 def test_a_server_without_models_is_live_and_ready(client):

@@ -14,7 +14,30 @@ _CSV = (
     f"{_HEADER},species\n5.1,3.5,1.4,0.2,setosa\n4.9,3.0,1.4,0.2,setosa\n"
     "6.7,3.0,5.2,2.3,virginica\n5.9,3.0,5.1,1.8,virginica\n"
 )
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+
+def binary(line: str) -> dict[str, Any]:
+    """Content that no text can show: how it is made, or read, in a line of Python.
+
+    It is made in `body`, an io.BytesIO, of `rows` and `labels` or of a `table`; it is read from `answer`, its bytes,
+    and from its `headers`.
+    """
+    return {"schema": {"type": "string", "format": "binary"}, "examples": {"in Python": {"summary": line}}}
+
+
+def body(description: str, content: dict[str, Any]) -> dict[str, Any]:
+    """A request's body. The page shows no example where it lets a file be chosen, so the lines are told here, too."""
+    lines = {
+        kind: each["examples"]["in Python"]["summary"]
+        for kind, each in content.items()
+        if "in Python" in each.get("examples", {})
+    }
+    told = "".join(f"\n- `{kind}`: `{line}`" for kind, line in lines.items())
+    return {"required": True, "description": f"{description} In Python:\n{told}", "content": content}
+
+
+_ARROW_STREAM = "with pyarrow.ipc.new_stream(body, table.schema) as stream: stream.write_table(table)"
+_ARROW_FILE = "with pyarrow.ipc.new_file(body, table.schema) as file: file.write_table(table)"
 
 
 class ProblemPlace(BaseModel):
@@ -96,6 +119,7 @@ def problem(*statuses: int) -> dict[int | str, dict[str, Any]]:
         409: "Conflict",
         413: "Too large",
         415: "Type not read here",
+        416: "A part that is not there",
         422: "Readable but wrong",
         429: "Busy: see Retry-After",
         503: "Not now",
@@ -127,27 +151,32 @@ _DATA_CONTENT: dict[str, Any] = {
         },
         "example": _LABELLED,
     },
-    "application/x-npz": _BINARY,
-    "application/vnd.apache.parquet": _BINARY,
-    "application/vnd.apache.arrow.stream": _BINARY,
-    "application/vnd.apache.arrow.file": _BINARY,
+    "application/x-npz": binary("np.savez(body, x=rows, y=labels)"),
+    "application/vnd.apache.parquet": binary("pyarrow.parquet.write_table(table, body)"),
+    "application/vnd.apache.arrow.stream": binary(_ARROW_STREAM),
+    "application/vnd.apache.arrow.file": binary(_ARROW_FILE),
     "multipart/form-data": {
         "schema": {
             "type": "object",
             "required": ["file"],
-            "properties": {"file": {"type": "string", "format": "binary"}},
-        }
+            "properties": {
+                "file": {
+                    "type": "string",
+                    "format": "binary",
+                    "description": "in any of the other types: the part's own, or that of its file name",
+                }
+            },
+        },
+        "example": {"file": _CSV},
+        "encoding": {"file": {"contentType": "text/csv"}},
     },
 }
 
-DATA_BODY: dict[str, Any] = {
-    "required": True,
-    "description": (
-        "Labelled rows. CSV: a header line, then rows; JSON: instances and labels; NPZ: arrays `x` and `y`; "
-        "Parquet or Arrow: a table. `Content-Encoding: gzip` is taken."
-    ),
-    "content": _DATA_CONTENT,
-}
+DATA_BODY = body(
+    "Labelled rows. CSV: a header line, then rows; JSON: instances and labels; NPZ: arrays `x` and `y`; "
+    "Parquet or Arrow: a table. `Content-Encoding: gzip` is taken.",
+    _DATA_CONTENT,
+)
 
 
 def train_body(schema: str) -> dict[str, Any]:
@@ -166,13 +195,10 @@ def train_body(schema: str) -> dict[str, Any]:
     return {**DATA_BODY, "required": False, "content": {**_DATA_CONTENT, "application/json": json_body}}
 
 
-PREDICT_BODY: dict[str, Any] = {
-    "required": True,
-    "description": (
-        "Rows as lists in the schema's order or as objects by column name. `x-npy`: rows × features; Arrow and CSV: "
-        "columns by name."
-    ),
-    "content": {
+PREDICT_BODY = body(
+    "Rows as lists in the schema's order or as objects by column name. `x-npy`: rows × features; Arrow and CSV: "
+    "columns by name.",
+    {
         "application/json": {
             "schema": {
                 "type": "object",
@@ -194,14 +220,14 @@ PREDICT_BODY: dict[str, Any] = {
             },
             "example": {"instances": _INSTANCES},
         },
-        "application/x-npy": _BINARY,
-        "application/vnd.apache.arrow.stream": _BINARY,
+        "application/x-npy": binary("np.save(body, rows)"),
+        "application/vnd.apache.arrow.stream": binary(_ARROW_STREAM),
         "text/csv": {
             "schema": {"type": "string"},
             "example": f"{_HEADER}\n5.1,3.5,1.4,0.2\n",
         },
     },
-}
+)
 
 FEEDBACK_BODY: dict[str, Any] = {
     "required": True,
@@ -281,8 +307,10 @@ PREDICTION: dict[str, Any] = {
             },
         },
     },
-    "application/x-npy": _BINARY,
-    "application/vnd.apache.arrow.stream": _BINARY,
+    "application/x-npy": binary("np.load(io.BytesIO(answer))  # probabilities, rows × classes"),
+    "application/vnd.apache.arrow.stream": binary(
+        "pyarrow.ipc.open_stream(answer).read_all()  # columns label and probabilities"
+    ),
 }
 
 _EPOCH = {

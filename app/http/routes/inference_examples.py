@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from app.http.routes.examples import binary, body
+
 _ERROR = {
     "type": "object",
     "required": ["error"],
     "properties": {"error": {"type": "string"}},
     "example": {"error": "input 'features': expected shape [-1, 4], got [1, 3]"},
 }
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
 _PARAMETERS = {
     "type": ["object", "null"],
 }
@@ -165,14 +166,11 @@ OPTIONAL_BODY: dict[str, Any] = {
     "required": False,
     "content": {"application/json": {"schema": {"type": ["object", "null"]}, "example": {}}},
 }
-INFER_BODY: dict[str, Any] = {
-    "required": True,
-    "description": (
-        "The request as JSON. With the header `Inference-Header-Content-Length` that JSON is so many bytes of the "
-        "body, and the data of the inputs that have a `binary_data_size` follows it; with 0, all of the body is the "
-        "data of the model's only input. `Content-Encoding: gzip` and `deflate` are taken."
-    ),
-    "content": {
+INFER_BODY = body(
+    "The request as JSON. With the header `Inference-Header-Content-Length` that JSON is so many bytes of the "
+    "body, and the data of the inputs that have a `binary_data_size` follows it; with 0, all of the body is the "
+    "data of the model's only input. `Content-Encoding: gzip` and `deflate` are taken.",
+    {
         "application/json": {
             "schema": {
                 "type": "object",
@@ -190,9 +188,11 @@ INFER_BODY: dict[str, Any] = {
                 ]
             },
         },
-        "application/octet-stream": _BINARY,
+        "application/octet-stream": binary(
+            "body.write(np.float32(rows).tobytes())  # with the header Inference-Header-Content-Length: 0"
+        ),
     },
-}
+)
 INFER_ANSWER: dict[str, Any] = {
     "description": "The outputs, as JSON or as binary data behind it",
     "content": {
@@ -207,6 +207,8 @@ INFER_ANSWER: dict[str, Any] = {
                 ],
             },
         },
-        "application/octet-stream": _BINARY,
+        "application/octet-stream": binary(
+            'json.loads(answer[: int(headers["Inference-Header-Content-Length"])])  # whose data follows it'
+        ),
     },
 }

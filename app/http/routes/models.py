@@ -3,14 +3,14 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import AliasesBroken, Invalid, ModelNotFound, Problem, StorageFailed
 from app.http.bodies import read_json
 from app.http.errors import invalid
+from app.http.parts import File
 from app.http.routes.dependencies import Alias, Cursor, Limit, Name, Ref, Rooms
-from app.http.routes.examples import CONFLICT, NOT_FOUND, PROBLEMS, answer, problem
+from app.http.routes.examples import CONFLICT, NOT_FOUND, PROBLEMS, answer, binary, problem
 from app.http.routes.feedback import FeedbackOnVersion, on_version
 from app.http.routes.samples import ALIAS, CARD, MODEL, MODEL_DETAILS, ROLLED_BACK
 from app.http.services import Services
@@ -149,17 +149,18 @@ def get_card(rooms: Rooms, ref: Ref) -> dict[str, Any]:
 @router.get(
     "/v1/models/{ref}/weights",
     summary="The weights, as safetensors",
-    response_class=FileResponse,
+    response_class=File,
     response_description="A safetensors file",
     responses={
+        206: {"description": "The part of it that the header `Range` asks for"},
         **NOT_FOUND,
-        **problem(503),
-        200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+        **problem(400, 416, 503),
+        200: {"content": {"application/octet-stream": binary("safetensors.numpy.load(answer)  # by name")}},
     },
 )
-def get_weights(rooms: Rooms, ref: Ref) -> FileResponse:
+def get_weights(rooms: Rooms, ref: Ref) -> File:
     name, version = rooms.repository.resolve(ref)
-    return FileResponse(
+    return File(
         rooms.repository.weights(name, version),
         media_type="application/octet-stream",
         filename=f"{name}-{version}.safetensors",

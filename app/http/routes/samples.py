@@ -349,3 +349,17 @@ INFO: dict[str, Any] = {
     "version": "0.1.0",
     "limits": {"max_predict_rows": 100_000, "max_json_bytes": 67_108_864},
 }
+METRICS = """\
+# HELP neurona_build_info Releases that answer here
+# TYPE neurona_build_info gauge
+neurona_build_info{numpy="2.4.6",python="3.12.3",version="0.1.0"} 1.0
+# HELP neurona_http_requests_total Requests answered
+# TYPE neurona_http_requests_total counter
+neurona_http_requests_total{method="POST",route="/v1/models/{ref}/predict",status="200"} 1.0
+# HELP neurona_prediction_rows_total Rows predicted
+# TYPE neurona_prediction_rows_total counter
+neurona_prediction_rows_total{model="iris",protocol="native",version="1"} 4.0
+# HELP neurona_jobs Jobs, by state
+# TYPE neurona_jobs gauge
+neurona_jobs{state="queued"} 0.0
+"""

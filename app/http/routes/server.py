@@ -11,7 +11,7 @@ from app.http.gauges import BuildMetrics, CacheMetrics, FeedbackMetrics, JobMetr
 from app.http.routes.dependencies import Rooms
 from app.http.routes.examples import answer
 from app.http.routes.inference_examples import NOT_READY
-from app.http.routes.samples import INFO
+from app.http.routes.samples import INFO, METRICS
 
 router = APIRouter(tags=["server"])
 
@@ -59,7 +59,7 @@ def ready(rooms: Rooms, response: Response) -> dict[str, Any]:
     summary="Prometheus metrics",
     response_class=Response,
     response_description="The text format of Prometheus",
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": METRICS}}}},
 )
 def metrics(rooms: Rooms) -> Response:
     """Of all processes of this server."""

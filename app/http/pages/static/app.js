@@ -10,6 +10,7 @@ const element = (name, attributes = {}, ...children) => {
   made.append(...children);
   return made;
 };
+const MOST_JOBS = 500; // that one page of the API has
 const rounded = (value, digits = 4) => (value === null || value === undefined ? "–" : value.toFixed(digits));
 
 const keyField = find("#key");
@@ -24,29 +25,37 @@ function headers(more = {}) {
 }
 
 async function ask(path, options = {}) {
-  const answer = await fetch(path, { ...options, headers: headers(options.headers) });
-  if (answer.ok) return answer.status === 204 ? null : answer.json();
+  const answer = await fetch(path, { ...options, headers: headers(options.headers) }).catch(() => {
+    throw new Error("The server does not answer.");
+  });
+  if (!answer.ok) throw await refusal(answer);
+  return answer.status === 204 ? null : answer.json();
+}
+
+async function refusal(answer) {
   const problem = await answer.json().catch(() => ({}));
-  throw new Error(problem.detail ?? `${answer.status} ${answer.statusText}`);
+  return new Error(problem.detail ?? `${answer.status} ${answer.statusText}`);
 }
 
-function notice(text) {
-  find("#notice").textContent = text;
-  find("#notice").hidden = !text;
+function say(place, text) {
+  find(place).textContent = text;
+  find(place).hidden = !text;
 }
 
+// What a person does. Its error stays until the next thing that is done; what happens by itself has another place.
 const guarded = (action) => async (...values) => {
   try {
-    notice("");
+    say("#notice", "");
     return await action(...values);
   } catch (error) {
-    notice(error.message);
+    say("#notice", error.message);
   }
 };
 
 // Jobs
 
-let watched = null;
+let jobsShown = 10;
+let watching = new AbortController();
 
 function jobRow(job) {
   const actions = element("td", {}, element("button", { class: "plain", onclick: guarded(() => watch(job.id)) }, "Watch"));
@@ -67,51 +76,76 @@ function jobRow(job) {
 }
 
 async function showJobs() {
-  const { items } = await ask("/v1/jobs?limit=10");
+  const { items, next_cursor: more } = await ask(`/v1/jobs?limit=${jobsShown}`);
   find("#jobs tbody").replaceChildren(...items.map(jobRow));
   find("#no-jobs").hidden = items.length > 0;
   find("#jobs").hidden = items.length === 0;
+  find("#more-jobs").hidden = more === null || jobsShown === MOST_JOBS;
   return items.some((job) => job.state === "queued" || job.state === "running");
 }
 
+find("#more-jobs").addEventListener("click", guarded(() => {
+  jobsShown = Math.min(jobsShown * 5, MOST_JOBS);
+  return refresh();
+}));
+
 async function watch(id) {
-  const mine = (watched = Symbol(id));
+  watching.abort();
+  const { signal } = (watching = new AbortController());
   const epochs = [];
   find("#job").hidden = false;
-  for await (const [event, value] of events(id)) {
-    if (watched !== mine) return;
-    if (event === "epoch") epochs.push(value);
-    else describeJob(value);
-    draw(epochs);
+  try {
+    for await (const [event, value] of events(id, signal)) {
+      if (event === "epoch") epochs.push(value);
+      else describeJob(value);
+      draw(epochs);
+    }
+  } catch (error) {
+    if (signal.aborted) return; // another is watched now
+    throw error;
   }
   await refresh();
 }
 
-async function* events(id) {
-  let last = 0;
-  for (;;) {
-    const answer = await fetch(`/v1/jobs/${id}/events`, { headers: headers({ "Last-Event-ID": String(last) }) });
-    if (!answer.ok) throw new Error((await answer.json()).detail);
-    let text = "";
-    for await (const chunk of decoded(answer.body)) {
-      text += chunk;
-      const blocks = text.split("\n\n");
-      text = blocks.pop();
-      for (const block of blocks) {
-        const fields = Object.fromEntries(block.split("\n").map((line) => [line.split(": ", 1)[0], line.slice(line.indexOf(": ") + 2)]));
-        if (!fields.event) continue;
-        last = fields.id ?? last;
-        const value = JSON.parse(fields.data);
-        yield [fields.event, value];
-        if (fields.event === "state" && ["succeeded", "failed", "cancelled"].includes(value.state)) return;
+// A job's events up to its final state, over as many connections as that takes.
+async function* events(id, signal) {
+  for (let last = "0"; ; await new Promise((resolve) => setTimeout(resolve, 1000))) {
+    try {
+      for await (const { event, data, id: number } of stream(`/v1/jobs/${id}/events`, last, signal)) {
+        last = number ?? last;
+        const value = JSON.parse(data);
+        yield [event, value];
+        if (event === "state" && ["succeeded", "failed", "cancelled"].includes(value.state)) return;
       }
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // that is fetch's, for a connection that is lost or not had
+    }
+  }
+}
+
+// The events of one connection; none if the server cannot answer now.
+async function* stream(path, last, signal) {
+  const answer = await fetch(path, { headers: headers({ "Last-Event-ID": last }), signal });
+  if (answer.status >= 500) return;
+  if (!answer.ok) throw await refusal(answer);
+  let text = "";
+  for await (const part of decoded(answer.body)) {
+    const blocks = (text + part).split("\n\n");
+    text = blocks.pop();
+    for (const block of blocks) {
+      const fields = Object.fromEntries(block.split("\n").map((line) => [line.split(": ", 1)[0], line.slice(line.indexOf(": ") + 2)]));
+      if (fields.event) yield fields;
     }
   }
 }
 
 async function* decoded(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
+  } finally {
+    reader.cancel().catch(() => {}); // or its connection would stay, of the six that a browser has for a server
+  }
 }
 
 function describeJob(job) {
@@ -136,7 +170,8 @@ function draw(epochs) {
   begins.forEach((begun, index) => {
     if (!begun) return;
     if (index) parts.push(`<line class="next" x1="${x(index)}" y1="12" x2="${x(index)}" y2="${height - bottom}"/>`);
-    parts.push(`<text x="${x(index) + 4}" y="${height - bottom - 6}">${epochs[index].candidate.replace("_", " ")}</text>`);
+    const late = x(index) > 0.8 * width; // then there is room on the left
+    parts.push(`<text x="${x(index) + (late ? -8 : 8)}" y="20" text-anchor="${late ? "end" : "start"}">${epochs[index].candidate.replace("_", " ")}</text>`);
   });
   for (const [name, loss] of Object.entries(lines)) {
     const points = loss.map((value, index) => (value === null ? "" : `${begins[index] ? "M" : "L"}${x(index).toFixed(1)} ${y(value).toFixed(1)}`));
@@ -251,10 +286,19 @@ find("#train input[name=file]").addEventListener("change", (event) => {
   if (name && !find("#train").elements.model.value) find("#train").elements.model.value = name;
 });
 
-const refresh = guarded(async () => {
-  await showModels();
-  const busy = await showJobs();
-  clearTimeout(refresh.timer);
-  refresh.timer = setTimeout(refresh, busy ? 1000 : 5000);
-});
+// What there is, again and again.
+
+async function refresh() {
+  let pause = 5000;
+  try {
+    await showModels();
+    if (await showJobs()) pause = 1000;
+    say("#stale", "");
+  } catch (error) {
+    say("#stale", `What is shown may be out of date. ${error.message}`);
+  } finally {
+    clearTimeout(refresh.timer);
+    refresh.timer = setTimeout(refresh, pause);
+  }
+}
 refresh();
