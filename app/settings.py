@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     min_download_rate: int = Field(
         1024,
         ge=0,
-        description="least bytes a second at which an answer is read, once idle_seconds have passed",
+        description="least bytes a second at which an answer is read, in every idle_seconds",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
     log_format: Literal["text", "json"] = Field("text", description="how a line of the log is written")

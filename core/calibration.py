@@ -10,9 +10,8 @@ LOWEST, HIGHEST = 0.05, 20.0
 # Labels taken to be wrong: where one of many epochs or penalties is chosen (Laplace's rule of succession), and where
 # one temperature is, which is less to be deceived in (the median chance of what m rows have not shown, Tukey 1962).
 CHOOSING, TEMPERING = 1.0, 1 / 3
-UNSEEN = (
-    2  # rows added to those seen, one right and one wrong (Laplace): a single one is not believed to be wrong
-)
+# Rows added to those seen, one right and one wrong (Laplace): a single one is not believed to be wrong.
+UNSEEN = 2
 
 
 def cautious_loss(logits: npt.ArrayLike, labels: npt.ArrayLike, *, wrong: float = CHOOSING) -> float:

@@ -22,9 +22,8 @@ LIKELY = 0.5
 # The part of all rows that have the label of most of their equals: copies all do, and by chance so many do not.
 AGREED = 0.99
 SAMPLE = 1 << 17  # rows by which is counted what columns can say
-FEW = (
-    100  # copies of a row that may follow one of them out of what is learned from, whatever the fraction says
-)
+# Copies of a row that may follow one of them out of what is learned from, whatever the fraction says.
+FEW = 100
 _MISSING = 0x9E3779B97F4A7C15
 
 

@@ -5,9 +5,11 @@ Uvicorn bounds how long a connection rests between two requests, and nothing els
 while all goes well: a look at each connection every second, and a comparison for each piece that comes.
 """
 
+import fcntl
 import logging
 import secrets
 import sys
+import termios
 from functools import lru_cache
 from typing import Any
 
@@ -54,7 +56,7 @@ class Connection(HttpToolsProtocol):
         self.url = b""  # of the request that is on its way
         self._head: object = None  # the headers of the head that is on its way, its bytes, and since when
         self._head_bytes, self._head_since = 0, 0.0
-        self._unsent, self._unsent_since = 0, 0.0  # bytes of an answer that waited at first, and since when
+        self._unsent, self._unsent_since = 0, 0.0  # bytes of an answer that waited some time ago, and when
         self._rest = Rest()
         self._piece = b""  # what came last
 
@@ -180,11 +182,16 @@ class Connection(HttpToolsProtocol):
     def _reader_stalled(self, now: float) -> bool:
         """Whether an answer has been read too slowly for too long."""
         waiting = self.transport.get_write_buffer_size()
+        if waiting:  # or else a reader who takes less than the kernel keeps would seem to take nothing
+            waiting += _unconfirmed(self.transport.get_extra_info("socket"))
         if waiting > self._unsent or not waiting:
             self._unsent, self._unsent_since = waiting, now
             return False
-        late = now - self._unsent_since - self.limits.idle_seconds
-        return late > 0 and self._unsent - waiting < self.limits.min_download_rate * late
+        seconds = now - self._unsent_since
+        if seconds < self.limits.idle_seconds:
+            return False
+        taken, self._unsent, self._unsent_since = self._unsent - waiting, waiting, now
+        return taken < self.limits.min_download_rate * seconds
 
     def _crowd(self, over: int) -> None:
         if over > self.limits.max_connections // _BEYOND:
@@ -223,6 +230,14 @@ class Connection(HttpToolsProtocol):
     def _leave(self) -> None:
         if not self.busy:
             self.transport.close()
+
+
+def _unconfirmed(connection: Any) -> int:
+    """Bytes that the kernel has and the reader has not confirmed; 0 where it does not tell."""
+    try:
+        return int.from_bytes(fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except (AttributeError, OSError):
+        return 0
 
 
 @lru_cache(maxsize=1)

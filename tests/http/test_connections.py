@@ -155,7 +155,7 @@ def test_a_bug_costs_its_request_and_not_the_connection(open_site, monkeypatch, 
 
 
 def test_who_does_not_read_an_answer_is_left_and_who_reads_slowly_is_not(open_site):
-    client = open_site(idle_seconds=0.6)
+    client = open_site(idle_seconds=0.3)
     rows = io.BytesIO()
     np.save(rows, np.ones((50_000, 64), np.float32))
     asked, npy = rows.getvalue(), {"content-type": "application/x-npy"}
@@ -171,7 +171,7 @@ def test_who_does_not_read_an_answer_is_left_and_who_reads_slowly_is_not(open_si
             got += len(part)
             time.sleep(0.05)
         assert time.monotonic() - began > 1.2, "it took longer than a reader at rest is waited for"
-        time.sleep(1.0)
+        time.sleep(0.5)
         assert taken(stuck) < whole
 
 
