@@ -11,6 +11,7 @@ from core.class_weights import class_weights
 from core.committee import Held, begin, fit, held_out_logits
 from core.conclusion import Conclusion, chosen, conclude
 from core.merging import merge, shifted
+from core.network import Dense
 from core.training import Examples, TrainingSpec
 
 LINEAR = TrainingSpec(hidden_layer_sizes=(), optimizer="lbfgs", l2=1e-3, max_epochs=100)
@@ -54,6 +55,18 @@ def test_the_candidate_is_chosen_by_the_log_loss_and_not_by_the_cautious_one():
         cautious_loss=0.4,
     )
     assert chosen({"one": one, "two": replace(one, log_loss=0.3, cautious_loss=0.3)}) == "one"
+
+
+@pytest.mark.parametrize("part", [0.0, 0.5, 1.0])
+def test_of_what_class_weights_did_is_taken_off_what_makes_the_logits_right(rng, part):
+    z, weights = rng.normal(scale=2, size=(4000, 2)), np.array([1 / 9, 9])
+    truth = losses.softmax(z - part * np.log(weights))
+    held = Held(Examples(z, (rng.random(4000) < truth[:, 1]).astype(int)), np.zeros(4000, int), 1)
+    done = conclude([(Dense(np.eye(2), np.zeros(2)),)], held, class_weights=weights)
+    assert done.shift == part
+    np.testing.assert_allclose(done.offset, part * np.log(weights))
+    np.testing.assert_allclose(done.logits, z - done.offset)
+    assert done.temperature == pytest.approx(1, abs=0.1)
 
 
 def test_class_weights_do_not_move_what_probabilities_mean(rng):

@@ -43,6 +43,21 @@ def test_a_row_keeps_its_fold_among_others_in_another_order_and_with_more_column
     assert np.array_equal(deal.fold(turned, labels[rows]), deal.fold(raw, labels)[rows])
 
 
+def test_rows_keep_their_folds_from_release_to_release():
+    """Versions that are published were dealt so, and are compared with later ones on rows dealt again."""
+    table = {
+        "size": np.array([0.0, 1.5, np.nan]),
+        "colour": Codes(np.array([0, 1, -1], np.int32), ("blue", "red")),
+        "pixels": np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 0.0]]),
+    }
+    assert fingerprints(table).tolist() == [0xBBFF51CF1F0FCA2D, 0x58D66CD5570C42C5, 0x530AFD2B805319FE]
+    raw, labels = {"a": np.r_[np.arange(12.0), 3, 3]}, np.arange(14) % 2
+    deal = Deal(folds=5, fraction=0.1, seed=7, columns=("a",))
+    assert deal.fold(raw, labels).tolist() == [2, 0, 4, 3, 3, 2, 3, 3, 2, 1, 0, 0, 3, 3]
+    one_by_one = replace(deal, together=False).fold(raw, labels)
+    assert one_by_one.tolist() == [4, 4, 0, 0, 1, 0, 3, 4, 0, 4, 0, 1, 2, 0]
+
+
 def test_a_value_has_one_fingerprint_in_every_format():
     numbers = np.array([0.1, 5, -0.0, np.nan, 1e300])
     one = fingerprints({"a": numbers})
@@ -126,6 +141,7 @@ def test_a_column_under_another_name_leaves_rows_where_they_were(rng):
     assert not replace(now, folds=4).keeps(deal)
     assert not replace(deal, columns=("size",)).keeps(deal)
     assert replace(deal, folds=1).keeps(replace(deal, folds=1, fraction=0.2))
+    assert replace(deal, folds=1, fraction=0.2).keeps(replace(deal, folds=1, fraction=0.2))
     assert not replace(deal, folds=1, fraction=0.3).keeps(replace(deal, folds=1, fraction=0.2))
 
 

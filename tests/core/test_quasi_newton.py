@@ -89,6 +89,14 @@ def test_a_class_without_rows_or_weight_ends_it_too(make_examples):
         assert last.number < 100
 
 
+def test_the_training_loss_of_a_move_is_that_of_where_it_led(make_examples):
+    train, chosen = make_examples(50, 4, 3, weights=True), spec(0.1, dtype="float64")
+    for epoch in training.fit(chosen, train, None, training.begin(chosen, 4, 3)):
+        there = network.loss(epoch.state.parameters, train.x, train.labels, l2=0.1, weights=train.weights)
+        assert epoch.train_loss == pytest.approx(there, rel=1e-12)
+        assert epoch.state.updates == epoch.number
+
+
 def test_it_stops_by_itself_and_stays_where_it_is(make_examples):
     train = make_examples(200, 4, 3)
     epochs = list(training.fit(spec(0.01), train, None, training.begin(spec(0.01), 4, 3)))
@@ -136,11 +144,12 @@ def test_only_softmax_regression_may_use_it():
         TrainingSpec(optimizer="lbfgs")
 
 
-def test_learning_from_some_rows_is_learning_from_a_copy_of_them(make_examples):
+@pytest.mark.parametrize("weighted", [True, False])
+def test_learning_from_some_rows_is_learning_from_a_copy_of_them(make_examples, weighted):
     """Within rounding: rows left out weigh nothing, and add nothing but zeros to every sum."""
-    train = make_examples(90, 4, 3, weights=True)
+    train = make_examples(90, 4, 3, weights=weighted)
     rows = np.flatnonzero(np.arange(90) % 4)
-    copied = Examples(train.x[rows], train.labels[rows], train.weights[rows])
+    copied = Examples(train.x[rows], train.labels[rows], train.weights[rows] if weighted else None)
     for chosen in (
         spec(0.01, dtype="float64"),
         TrainingSpec(hidden_layer_sizes=(5,), optimizer="gradient_descent", batch_size=None, max_epochs=3),
