@@ -2,12 +2,14 @@
 
 For each request uvicorn makes a task, an event and a cycle of messages, which cost as much as all else about a small
 prediction (bench/serving.py); a larger one makes it stop reading, and begin again, for each part that comes. What has
-arrived, and needs no waiting, is answered here between reading the socket and writing it; the rest goes on as uvicorn
-has it, and meets the lane again behind the same door.
+arrived, and needs no waiting, is answered here, all of one turn of the loop together; the rest goes on as uvicorn has
+it, and meets the lane again behind the same door.
 """
 
+from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -33,6 +35,31 @@ class AtOnce(Protocol):
         """The answer to a POST, if it needs no waiting; None leaves it to the application. Never raises."""
 
 
+class Turn:
+    """Predictions that have come whole in one turn of the loop, answered one after another at its end.
+
+    What the processor needs for one it then has at hand for the next, for the kernel is not called in between.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[LaneProtocol] = []
+
+    def add(self, connection: "LaneProtocol") -> None:
+        """Have it settled at the end of this turn."""
+        if not self._waiting:
+            connection.loop.call_soon(self._end)
+        self._waiting.append(connection)
+
+    def _end(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for connection in waiting:
+            if not connection.transport.is_closing():
+                connection.settle()
+
+
+_turns: WeakKeyDictionary[AbstractEventLoop, Turn] = WeakKeyDictionary()
+
+
 class LaneProtocol(Connection):
     """One connection. A request is held back until all of it is here; not for long, and not if it is large."""
 
@@ -42,6 +69,8 @@ class LaneProtocol(Connection):
         self._takes: Callable[[bytes], bool] = getattr(self.app, "takes_at_once", bool)
         self._held: list[bytes] | None = None
         self._come = 0  # bytes since the held request began, if there is more of it to come
+        self._whole = self._keeps = False  # whether all of it is here, and its sender keeps the connection
+        self._turn = _turns.setdefault(self.loop, Turn())
 
     def connection_made(self, transport: Any) -> None:
         entered = self.app
@@ -51,8 +80,11 @@ class LaneProtocol(Connection):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser. Of what is not all here, only a prediction is held, and up to this connection's share."""
+        self.settle()
         super().data_received(data)
-        if self._held is not None:
+        if self._whole:
+            self._turn.add(self)
+        elif self._held is not None:
             self._come += len(data)
             if self._come > _HELD_BYTES // len(self.connections) or not self._takes(self.url):
                 self._let_go()
@@ -61,13 +93,14 @@ class LaneProtocol(Connection):
 
     def shutdown(self) -> None:
         """End as uvicorn does; what is held is a request under way."""
+        self.settle()
         if self._held is not None:
             self._let_go()
         super().shutdown()
 
     def on_message_begin(self) -> None:
         """As uvicorn's, without the scope, which what is answered here does not need."""
-        self._held = None
+        self.settle()
         self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
@@ -83,13 +116,25 @@ class LaneProtocol(Connection):
             self._held.append(body)
 
     def on_message_complete(self) -> None:
-        if self._held is not None and not self._answer(self._held):
-            self._let_go()
         if self._held is None:
+            super().on_message_complete()
+            return
+        self._whole = True
+        self._keeps = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+
+    def settle(self) -> None:
+        """Answer what is held and whole, if anything is, or let it go."""
+        if not self._whole:
+            return
+        self._whole = False
+        if not self._answer(self._held or []):
+            self._let_go()
+            self.cycle.keep_alive = self._keeps  # which the parser no longer knows
             super().on_message_complete()
         self._held = None
 
     def _look(self) -> None:
+        self.settle()
         if self._held is not None:
             self._let_go()  # from here on it is waited for as patiently as any
         super()._look()
@@ -125,9 +170,7 @@ class LaneProtocol(Connection):
         found = self._at_once(self.url, self.headers, b"".join(held), self.server)
         if found is None:
             return False
-        keep_alive = (
-            not self.leaving and self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        )
+        keep_alive = self._keeps and not self.leaving
         parts = [STATUS_LINE[found.status]]
         for name, value in (*self.server_state.default_headers, *found.headers):
             parts += (name, b": ", value, b"\r\n")

@@ -54,6 +54,8 @@ OTHERWISE = {
     "an escaped path": post(b"/v1/models/iri%73/predict", ROWS, JSON),
     "a query": post(PREDICT + b"?x=1", ROWS, JSON),
     "a question before the body": post(PREDICT, ROWS, JSON, b"expect: 100-continue"),
+    "a last request, refused": post(PREDICT, b"{}", JSON, b"connection: close"),
+    "an old client, refused": post(PREDICT, b"{}", JSON, version=b"1.0"),
     "another method": b"GET " + PREDICT + b" HTTP/1.1\r\nhost: localhost\r\n\r\n",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01",
     "a wrong length": post(PREDICT, ROWS, b"content-length: nine", length=False),
@@ -119,7 +121,9 @@ async def converse(
     for piece in pieces:
         if not wire.closed:
             connection.data_received(piece)
-        tasks += len(state.tasks)
+        begun = len(state.tasks)
+        await asyncio.sleep(0)  # the end of the turn
+        tasks += max(begun, len(state.tasks))
         while state.tasks:
             await asyncio.wait(state.tasks, timeout=0.05 if more_is_awaited(connection) else 10)
             if more_is_awaited(connection):
@@ -197,6 +201,41 @@ def test_what_is_no_prediction_is_begun_with_its_first_part(config: Config, path
         return len(tasks)
 
     assert asyncio.run(begun()) == 1
+
+
+def test_what_comes_whole_in_one_turn_is_answered_at_its_end(config: Config) -> None:
+    async def talk() -> tuple[list[bytes], list[bytes]]:
+        wires = [Wire() for _ in range(3)]
+        connections = [opened(LaneProtocol, config, ServerState(), wire) for wire in wires]
+        for connection in connections:
+            connection.data_received(AT_ONCE["a prediction"])
+        wires[1].close()  # its sender has gone
+        before = [bytes(wire.written) for wire in wires]
+        await asyncio.sleep(0)
+        return before, [bytes(wire.written[:15]) for wire in wires]
+
+    before, after = asyncio.run(talk())
+    assert before == [b"", b"", b""]
+    assert after == [b"HTTP/1.1 200 OK", b"", b"HTTP/1.1 200 OK"]
+
+
+@pytest.mark.parametrize("interruption", ["_look", "shutdown", "data_received"])
+def test_what_waits_for_the_end_of_its_turn_is_answered_before_anything_else(
+    config: Config, interruption: str
+) -> None:
+    async def talk() -> tuple[bytes, bytes]:
+        wire = Wire()
+        connection = opened(LaneProtocol, config, ServerState(), wire)
+        connection.data_received(AT_ONCE["a prediction"])
+        getattr(connection, interruption)(*[AT_ONCE["an inference"]][: interruption == "data_received"])
+        first = bytes(wire.written)
+        await asyncio.sleep(0)
+        return first, bytes(wire.written)
+
+    first, answers = asyncio.run(talk())
+    assert first.startswith(b"HTTP/1.1 200 OK")
+    assert b'"probabilities"' in first
+    assert answers.count(b"HTTP/1.1 200 OK") == (2 if interruption == "data_received" else 1)
 
 
 @pytest.mark.parametrize("interruption", ["_look", "shutdown"])
