@@ -58,13 +58,14 @@ class Connection(HttpToolsProtocol):
         self._head_bytes, self._head_since = 0, 0.0
         self._unsent, self._unsent_since = 0, 0.0  # bytes of an answer that waited some time ago, and when
         self._rest = Rest()
-        self._piece = b""  # what came last
+        self._piece = b""  # that is being read
 
     # What uvicorn calls
 
     def data_received(self, data: bytes) -> None:
         self._piece = data
         super().data_received(data)
+        self._piece = b""
 
     def on_headers_complete(self) -> None:
         if not self.parser.should_upgrade():
