@@ -17,7 +17,7 @@ from app.http.connections import Connection
 from app.http.hardening import RawHeaders
 
 _POST = b"POST"
-_HELD_BYTES = 64 << 20  # of bodies whose rest is waited for here, shared out among the connections
+_HELD_BYTES = 128 << 20  # of bodies whose rest is waited for here, shared out among the connections
 
 
 class Answered(NamedTuple):
@@ -180,14 +180,14 @@ class LaneProtocol(Connection):
             self.transport.close()
         self.rest()
         if self._come:
-            self._give_way()
+            self.flow.pause_reading()
+            self._go_on(len(held))
         return True
 
-    def _give_way(self) -> None:
-        """Read no more in this turn: whoever sends a lot at once would else be answered again before all others."""
-        self.flow.pause_reading()
-        self.loop.call_soon(self._go_on)
-
-    def _go_on(self) -> None:
-        if not self.transport.is_closing():
+    def _go_on(self, turns: int) -> None:
+        """Read again after so many turns, as many as the body took: who sends a lot would else be answered again
+        before all others."""
+        if turns:
+            self.loop.call_soon(self._go_on, turns - 1)
+        elif not self.transport.is_closing():
             self.flow.resume_reading()

@@ -181,6 +181,33 @@ def test_a_prediction_that_comes_in_parts_takes_no_task_either(config: Config) -
     assert tasks == 0
 
 
+def test_who_sent_a_body_in_parts_is_not_read_again_for_as_many_turns(config: Config) -> None:
+    class Reading(Wire):
+        reads = True
+
+        def pause_reading(self) -> None:
+            self.reads = False
+
+        def resume_reading(self) -> None:
+            self.reads = True
+
+    async def turns_after(parts: list[bytes]) -> int:
+        wire = Reading()
+        connection = opened(LaneProtocol, config, ServerState(), wire)
+        for part in parts:
+            connection.data_received(part)
+        await asyncio.sleep(0)
+        assert wire.written
+        turns = 0
+        while not wire.reads:
+            turns += 1
+            await asyncio.sleep(0)
+        return turns
+
+    assert asyncio.run(turns_after([b"".join(PARTS)])) == 0
+    assert asyncio.run(turns_after(PARTS)) == len(PARTS)
+
+
 def test_what_is_more_than_a_connections_share_goes_uvicorns_way(config: Config, monkeypatch) -> None:
     held = asyncio.run(converse(LaneProtocol, config, PARTS))
     monkeypatch.setattr(protocol, "_HELD_BYTES", len(PARTS[0]))
