@@ -154,6 +154,7 @@ def test_a_bug_costs_its_request_and_not_the_connection(open_site, monkeypatch, 
     assert (told.name, told.request_id) == ("neurona.access", headers["x-request-id"])
 
 
+@pytest.mark.slow
 def test_who_does_not_read_an_answer_is_left_and_who_reads_slowly_is_not(open_site):
     client = open_site(idle_seconds=0.3)
     rows = io.BytesIO()
@@ -226,6 +227,7 @@ def test_far_too_many_connections_are_cut_off(open_site):
         connection.close()
 
 
+@pytest.mark.slow
 def test_slow_senders_keep_no_place_from_those_who_are_quick(make_site, pytestconfig):
     site = make_site(
         models_seed=pytestconfig.rootpath / "models", max_in_flight=1, max_waiting=1, wait_seconds=2

@@ -324,6 +324,7 @@ def test_models_beyond_the_bound_are_let_go_even_if_references_were_asked_for(pu
     assert cache.get("iris").version == 1
 
 
+@pytest.mark.slow
 def test_memory_stays_the_same_over_many_swaps(published, ticks, later):
     bound = 2 * published.load("iris", 1).nbytes
     cache = ModelCache(published, bound, clock=ticks, executor=later)
