@@ -39,24 +39,45 @@ def gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
     Raises Unreadable if broken or cut off.
     """
-    inflate = zlib.decompressobj(wbits=31)
-    fresh = True
-    try:
-        for chunk in chunks:
-            rest = chunk
-            while rest:
-                if inflate.eof:
-                    inflate = zlib.decompressobj(wbits=31)
-                fresh = False
-                if piece := inflate.decompress(rest, PIECE):
+    inflater = Gunzip()
+    for chunk in chunks:
+        yield from inflater.feed(chunk)
+    yield from inflater.end()
+
+
+class Gunzip:
+    """The same for whoever gets the chunks one by one: `feed` each, then `end`."""
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(wbits=31)
+        self._fresh = True
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """What can be said after this chunk. Raises Unreadable if broken."""
+        try:
+            while chunk:
+                if self._inflate.eof:
+                    self._inflate = zlib.decompressobj(wbits=31)
+                self._fresh = False
+                if piece := self._inflate.decompress(chunk, PIECE):
                     yield piece
-                rest = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
-        while not inflate.eof and (piece := inflate.decompress(b"", PIECE)):
-            yield piece
-    except zlib.error as error:
-        raise Unreadable(what="The gzip body", reason=str(error)) from error
-    if not (inflate.eof or fresh):
-        raise Unreadable(what="The gzip body", reason="it ends in the middle")
+                chunk = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
+        except zlib.error as error:
+            raise _broken(str(error)) from error
+
+    def end(self) -> Iterator[bytes]:
+        """What is left. Raises Unreadable if broken or cut off."""
+        try:
+            while not self._inflate.eof and (piece := self._inflate.decompress(b"", PIECE)):
+                yield piece
+        except zlib.error as error:
+            raise _broken(str(error)) from error
+        if not (self._inflate.eof or self._fresh):
+            raise _broken("it ends in the middle")
+
+
+def _broken(reason: str) -> Unreadable:
+    return Unreadable(what="The gzip body", reason=reason)
 
 
 def _bounded(chunks: Iterable[bytes], setting: str, limit: int) -> Iterator[bytes]:

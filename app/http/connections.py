@@ -139,9 +139,7 @@ class Connection(HttpToolsProtocol):
         """
         if not self._awaits_head():
             return
-        if (
-            self.headers is not self._head
-        ):  # another head, whose first piece may have begun with the one before
+        if self.headers is not self._head:  # another head: its first piece may hold the end of the one before
             self._head, self._head_bytes, self._head_since = self.headers, 0, self.loop.time()
         else:
             self._head_bytes += size

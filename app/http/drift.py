@@ -19,7 +19,7 @@ import orjson
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from app.errors import NeuronaError
-from app.http.meters import MOST_VERSIONS
+from app.http.meters import make_room
 from app.repository.model import Model
 from app.serving.sampler import Sampler
 from app.storage.folder import make_folder, write_atomic
@@ -68,8 +68,7 @@ class Drifts:
         """Where to count the rows of one version."""
         key = (model.name, model.version)
         if key not in self._samplers:
-            if len(self._samplers) >= MOST_VERSIONS:
-                del self._samplers[next(iter(self._samplers))]
+            make_room(self._samplers)
             self._samplers[key] = Sampler(model.profile)
         return self._samplers[key]
 

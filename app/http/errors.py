@@ -147,14 +147,16 @@ def unexpected(request: Request) -> Response:
 
 def invalid(found: Iterable[Any]) -> errors.Invalid:
     """What pydantic found wrong, as the house says it: one problem for each field."""
-    told: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    by_field: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for each in found:
-        told.setdefault(_field(each["loc"]), []).append(each)
+        by_field.setdefault(_field(each["loc"]), []).append(each)
     # of a field that may be one thing or another, what is wrong within one of them says more
-    places = [place for place in told if not any(place == other[: len(place)] != other for other in told)]
+    places = [
+        place for place in by_field if not any(place == other[: len(place)] != other for other in by_field)
+    ]
     return errors.Invalid(
         *(
-            errors.Problem(location=".".join(place) or "body", message=_sentence(place, told[place]))
+            errors.Problem(location=".".join(place) or "body", message=_sentence(place, by_field[place]))
             for place in places
         )
     )

@@ -42,8 +42,14 @@ SECONDS = (
 )
 
 
-MOST_VERSIONS = 1000  # more than are served at a time; the one that was met first goes first
+MOST_VERSIONS = 1000  # more than are served at a time
 NOTED = 200  # predictions noted before they are counted: a list takes them in a tenth of the time
+
+
+def make_room(kept: dict[Any, Any]) -> None:
+    """Let what was met first go, if as many versions are kept as may be."""
+    if len(kept) >= MOST_VERSIONS:
+        del kept[next(iter(kept))]
 
 
 class Durations:
@@ -143,8 +149,7 @@ class Meters:
         """Where to count the predictions of one version."""
         found = self._served.get((protocol, model.name, model.version))  # type: ignore[call-overload]
         if found is None:
-            if len(self._served) >= MOST_VERSIONS:
-                del self._served[next(iter(self._served))]
+            make_room(self._served)
             found = Tally(self._sampler_of(model))
             self._served[Served(protocol, model.name, model.version)] = found
         return found  # type: ignore[no-any-return]

@@ -1,6 +1,5 @@
 """From a request's body to a stored dataset, in bounded memory: raw, gzip or the file of a multipart form."""
 
-import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
@@ -12,13 +11,13 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
+from app.datasets.spool import Gunzip
 from app.datasets.store import Dataset, DatasetStore
 from app.datasets.types import media_type_of
 from app.errors import Busy, Invalid, Problem, Unreadable, UnsupportedType
 from app.http.bodies import Patience, Upload, closed
 
 _FORM = "multipart/form-data"
-_PIECE = 1 << 20
 
 _Taken = TypeVar("_Taken")
 
@@ -210,19 +209,13 @@ async def _body(sent: Upload) -> AsyncIterator[bytes]:
 
 
 async def _unpacked(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """A gzip body in pieces of at most 1 MiB. Raises: Unreadable."""
-    inflate = zlib.decompressobj(wbits=31)
-    try:
-        async for chunk in chunks:
-            rest = chunk
-            while rest:
-                yield inflate.decompress(rest, _PIECE)
-                rest = inflate.unconsumed_tail
-    except zlib.error as error:
-        raise Unreadable(what="The gzip body", reason=str(error)) from error
-    if not inflate.eof or inflate.unused_data:
-        reason = "more follows its end" if inflate.eof else "it ends in the middle"
-        raise Unreadable(what="The gzip body", reason=reason)
+    """A gzip body, as `datasets.spool.gunzip` has it. Raises: Unreadable."""
+    inflater = Gunzip()
+    async for chunk in chunks:
+        for piece in inflater.feed(chunk):
+            yield piece
+    for piece in inflater.end():
+        yield piece
 
 
 def _pulled(chunks: AsyncIterator[bytes]) -> Iterator[bytes]:

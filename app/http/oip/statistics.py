@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from app.http.meters import MOST_VERSIONS
+from app.http.meters import make_room
 
 Key = tuple[str, int]
 _MOST_SIZES = 100  # batch sizes told apart for a version; further ones count in the totals alone
@@ -107,8 +107,7 @@ class Statistics:
     def _record(self, key: Key) -> Record:
         found = self._records.get(key)
         if found is None:
-            if len(self._records) >= MOST_VERSIONS:
-                del self._records[next(iter(self._records))]
+            make_room(self._records)
             found = self._records[key] = Record()
         return found
 
