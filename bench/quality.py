@@ -7,6 +7,7 @@ Seconds are of one process's processor time, with one BLAS thread, all three in 
 """
 
 import argparse
+import itertools
 import json
 import os
 import time
@@ -23,11 +24,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from core import committee, dealing, defaults, encoding, splitting, training
-from core.conclusion import chosen, conclude
-from core.encoding import Codes, RawColumns
+from core.conclusion import conclude, lowest
+from core.encoding import Codes, Encoding, NumericColumn, RawColumns
+from core.knots import with_knots
 from core.losses import log_softmax
 from core.merging import levelled, merge
-from core.network import Params, logits
+from core.network import Params, logits, sizes
+from core.survey import length
 from core.training import Examples, TrainingSpec
 
 Score = tuple[float, float, float]  # log loss, accuracy, seconds
@@ -38,14 +41,16 @@ def neurona(table: Table, train: np.ndarray, test: np.ndarray) -> Score:
     """What a job does by default, without the service around it."""
     began = time.process_time()
     columns, labels, classes = take(table.columns, train), table.labels[train], table.classes
-    fitted = encoding.fit(columns)
-    count = defaults.folds(rows=len(train), features=fitted.width, classes=classes)
+    plain = encoding.fit(columns)
+    count = defaults.folds(rows=len(train), features=plain.width, classes=classes)
     fold = dealing.new_deal(columns, labels, folds=count, fraction=0.1, seed=0).fold(columns, labels)
     if count == 1:
-        fitted = encoding.fit(take(columns, np.flatnonzero(fold < 0)))
-    held = committee.Held(Examples(encoding.transform(fitted, columns), labels), fold, count)
-    ends, trained, conclusions = (fitted.width, classes), {}, {}
-    for name in ("softmax_regression", "relu_network"):
+        plain = encoding.fit(take(columns, np.flatnonzero(fold < 0)))
+    trained, conclusions = [], []
+    for name, fitted in itertools.product(
+        ("softmax_regression", "relu_network"), cuts(plain, columns, classes)
+    ):
+        held = committee.Held(Examples(encoding.transform(fitted, columns), labels), fold, count)
         path = defaults.candidate(
             rows=len(train),
             features=fitted.width,
@@ -53,27 +58,38 @@ def neurona(table: Table, train: np.ndarray, test: np.ndarray) -> Score:
             hidden=name == "relu_network",
             members=count,
         )
-        state = committee.begin(path[0], ends, [None] * count)
+        state = committee.begin(path[0], (fitted.width, classes), [None] * count)
         for each in committee.fit(path, held, state):
             state = each.state
-        trained[name] = path[state.best.stage], state.best.members
-        conclusions[name] = conclude(levelled(state.best.members), held)
-    best = chosen(conclusions)
-    parameters = whole(*trained[best], held, ends)
+        trained.append((path[state.best.stage], state.best.members, held, fitted))
+        conclusions.append(conclude(levelled(state.best.members), held))
+    best = lowest(conclusions)
+    *made, fitted = trained[best]
+    parameters = whole(*made)
     seconds = time.process_time() - began
     x = encoding.transform(fitted, take(table.columns, test))
     logs = log_softmax(logits(parameters, x) / conclusions[best].temperature)
     return *judge(logs, table.labels[test]), seconds
 
 
-def whole(
-    spec: TrainingSpec, members: tuple[Params, ...], held: committee.Held, ends: tuple[int, int]
-) -> Params:
+def cuts(plain: Encoding, columns: RawColumns, classes: int) -> list[Encoding]:
+    """As app.training.body has them."""
+    numbers, rows = sum(isinstance(column, NumericColumn) for column in plain.columns), length(columns)
+    count = defaults.bins(rows=rows, features=plain.width, numbers=numbers, classes=classes)
+    if not count or defaults.folds(rows=rows, features=plain.width, classes=classes) == 1:
+        return [plain]
+    cut = with_knots(plain, columns, count)
+    return [plain, cut] if cut != plain else [plain]
+
+
+def whole(spec: TrainingSpec, members: tuple[Params, ...], held: committee.Held) -> Params:
     """As app.training.outcome has it."""
     merged = merge(members)
     if spec.optimizer != "lbfgs" or len(members) == 1:
         return merged
-    *_, last = training.fit(spec, held.examples, None, training.begin(spec, *ends, parameters=merged))
+    features, *_, classes = sizes(merged)
+    state = training.begin(spec, features, classes, parameters=merged)
+    *_, last = training.fit(spec, held.examples, None, state)
     return last.state.parameters
 
 

@@ -8,9 +8,13 @@ from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from core.arrays import Array
 from core.spread import Spread
+
+MOST_BINS = 64  # of a numeric column
+LEAST_KNOTS = 3  # of one that has any: a single bin says nothing that the number does not
 
 
 class Codes(NamedTuple):
@@ -27,16 +31,35 @@ RawColumns: TypeAlias = Mapping[str, RawColumn]
 
 @dataclass(frozen=True, kw_only=True)
 class NumericColumn:
-    """Becomes (value − mean)/scale, 0 if missing; and with `indicator` a second feature, 1 if missing."""
+    """Becomes (value − mean)/scale, 0 if missing; with `indicator` also a feature that is 1 if missing; and with
+    knots, one for each bin between two of them: how far through it the value is, from −½ to ½ (the piecewise linear
+    encoding of Gorishniy et al. 2022, less ½). knots: none or at least 3, ascending, of (value − mean)/scale.
+    """
 
     name: str
     mean: float
     scale: float
     indicator: bool = False
+    knots: tuple[float, ...] = ()
 
     @property
     def width(self) -> int:
-        return 1 + self.indicator
+        return 1 + self.indicator + self.bins
+
+    @property
+    def bins(self) -> int:
+        return max(len(self.knots) - 1, 0)
+
+    def moved(self, to: "NumericColumn", standardised: Array) -> Array:
+        """Numbers that this column has standardised, as the other one would have."""
+        with np.errstate(over="ignore", under="ignore"):
+            moved: Array = standardised * (self.scale / to.scale) + (self.mean - to.mean) / to.scale
+            return np.nan_to_num(moved)
+
+    def passed(self, standardised: npt.ArrayLike) -> Array:
+        """(…,) float64 numbers → (…, bins): how far through every bin each is."""
+        knots = np.array(self.knots)
+        return passed(np.asarray(standardised)[..., None], knots[:-1], knots[1:])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +89,15 @@ class VectorColumn:
 
 
 Column: TypeAlias = NumericColumn | CategoricalColumn | VectorColumn
+
+
+class Bins(NamedTuple):
+    """b bins of numbers: whose each is (`of`), where it begins and ends, and its feature (`places`). All (b,)."""
+
+    of: Array
+    low: Array
+    high: Array
+    places: Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +139,41 @@ class Encoding:
 
     @cached_property
     def places(self) -> Array:
-        """The feature that each input of the plain matrix becomes."""
+        """The feature that each input of the plain matrix becomes, before its indicator and its bins."""
         return np.array([part.start for part in self.slices])
+
+    @cached_property
+    def bins(self) -> "Bins":
+        """Those of all inputs of the plain matrix."""
+        each = [
+            Bins(
+                np.full(column.bins, place),
+                np.array(column.knots[:-1]),
+                np.array(column.knots[1:]),
+                np.arange(part.stop - column.bins, part.stop),
+            )
+            for place, (column, part) in enumerate(zip(self.columns, self.slices, strict=True))
+            if isinstance(column, NumericColumn)
+        ]
+        return (
+            Bins(*map(np.concatenate, zip(*each, strict=True))) if each else Bins(*[np.empty(0, np.intp)] * 4)
+        )
+
+    @cached_property
+    def origin(self) -> Array:
+        """(width,) what a row becomes whose numbers are all the mean, and whose categories are none at all."""
+        origin = np.zeros(self.width)
+        for column, part in zip(self.columns, self.slices, strict=True):
+            if isinstance(column, NumericColumn) and column.knots:
+                origin[part][-column.bins :] = column.passed(0.0)
+        return origin
+
+
+def passed(numbers: Array, low: Array, high: Array) -> Array:
+    """How far each number is through a bin: −½ up to `low`, ½ from `high` on, and on a straight line between."""
+    with np.errstate(over="ignore", under="ignore"):
+        part: Array = (numbers - low) / (high - low)
+        return np.clip(part, 0.0, 1.0, out=part) - 0.5
 
 
 def to_dict(encoding: Encoding) -> dict[str, Any]:
@@ -139,13 +204,14 @@ def _describe(column: Column) -> dict[str, Any]:
     if isinstance(column, VectorColumn):
         mean, scale = column.mean.tolist(), column.scale.tolist()
         return {"name": column.name, "type": "vector", "mean": mean, "scale": scale}
-    return {
+    described = {
         "name": column.name,
         "type": "numeric",
         "mean": column.mean,
         "scale": column.scale,
         "indicator": column.indicator,
     }
+    return described | ({"knots": list(column.knots)} if column.knots else {})
 
 
 def _column(value: object, place: str) -> Column:
@@ -166,8 +232,20 @@ def _column(value: object, place: str) -> Column:
         raise ValueError(f"{place} must have as many scales as means, all above 0")
     if kind == "vector":
         return VectorColumn(name=name, mean=np.array(means), scale=np.array(scales))
-    indicator = _flag(value, "indicator", place)
-    return NumericColumn(name=name, mean=means[0], scale=scales[0], indicator=indicator)
+    return NumericColumn(
+        name=name,
+        mean=means[0],
+        scale=scales[0],
+        indicator=_flag(value, "indicator", place),
+        knots=_knots(value["knots"], f"{place}.knots") if "knots" in value else (),
+    )
+
+
+def _knots(values: object, place: str) -> tuple[float, ...]:
+    knots = _numbers(values, place)
+    if not LEAST_KNOTS <= len(knots) <= MOST_BINS + 1 or any(a >= b for a, b in pairwise(knots)):
+        raise ValueError(f"{place} must be {LEAST_KNOTS} to {MOST_BINS + 1} ascending numbers")
+    return tuple(knots)
 
 
 def _numbers(values: object, place: str) -> list[float]:

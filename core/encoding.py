@@ -17,6 +17,7 @@ from core.columns import (
     RawColumns,
     VectorColumn,
     from_dict,
+    passed,
     to_dict,
 )
 from core.survey import length, survey
@@ -33,6 +34,7 @@ __all__ = [
     "fit",
     "fit_parts",
     "from_dict",
+    "standardise",
     "to_dict",
     "transform",
     "transform_matrix",
@@ -78,10 +80,14 @@ def transform(encoding: Encoding, columns: RawColumns) -> Array:
             if isinstance(raw, Codes):
                 out[np.arange(len(out)), tables[column.name][raw.codes[part]]] = 1
             elif isinstance(column, NumericColumn):
-                out[:, 0] = _standardise(raw[part], column.mean, column.scale)
-                out[:, 1:] = np.isnan(raw[part])[:, None]
+                values = standardise(raw[part], column.mean, column.scale)
+                out[:, 0] = _single(values)
+                if column.indicator:
+                    out[:, 1] = np.isnan(raw[part])
+                if column.knots:
+                    out[:, -column.bins :] = _single(column.passed(values))
             elif isinstance(column, VectorColumn):
-                out[:] = _standardise(raw[part], column.mean, column.scale)
+                out[:] = _single(standardise(raw[part], column.mean, column.scale))
     return encoded
 
 
@@ -94,15 +100,16 @@ def transform_matrix(encoding: Encoding, x: npt.ArrayLike) -> Array:
         raise ValueError("this model has categorical or mixed columns: send them by name, not as one matrix")
     x = matrix(x, encoding.inputs)
     if encoding.width == encoding.inputs and x.size <= CHUNK:
-        return _standardise(x, *encoding.spread)
-    encoded = np.empty((len(x), encoding.width), np.float32)
-    for part in _pieces(*x.shape):
-        values = _standardise(x[part], *encoding.spread)
+        return _single(standardise(x, *encoding.spread))
+    encoded, bins = np.empty((len(x), encoding.width), np.float32), encoding.bins
+    for part in _pieces(*encoded.shape):
+        values = standardise(x[part], *encoding.spread)
         if encoding.width == encoding.inputs:
-            encoded[part] = values
+            encoded[part] = _single(values)
         else:
-            encoded[part, encoding.places] = values
+            encoded[part, encoding.places] = _single(values)
             encoded[part, encoding.places[encoding.indicated] + 1] = np.isnan(x[part, encoding.indicated])
+            encoded[part, bins.places] = _single(passed(values[:, bins.of], bins.low, bins.high))
     return encoded
 
 
@@ -113,8 +120,8 @@ def _table(column: CategoricalColumn, raw: RawColumn) -> Array:
     return np.array([*(places.get(word, len(places)) for word in words), len(places)])
 
 
-def _standardise(values: Array, mean: Any, scale: Any) -> Array:
-    """(values − mean)/scale in float64, in [−FAR, FAR], 0 where missing; then cast to float32.
+def standardise(values: Array, mean: Any, scale: Any) -> Array:
+    """(values − mean)/scale in float64, in [−FAR, FAR], 0 where missing.
 
     A NaN may be a signalling one, which processors call invalid in any operation.
     """
@@ -130,7 +137,12 @@ def _standardise(values: Array, mean: Any, scale: Any) -> Array:
         np.minimum(out, FAR, out=out)
         if values.dtype.kind == "f":
             out[np.isnan(out)] = 0
-        return out.astype(np.float32)
+        return out
+
+
+def _single(values: Array) -> Array:
+    with np.errstate(under="ignore"):
+        return values.astype(np.float32)
 
 
 def _pieces(rows: int, width: int) -> Iterator[slice]:

@@ -70,24 +70,33 @@ def _alike(old: Column, new: Column) -> bool:
     return bool(np.mean(near) >= 0.5)  # of a vector's elements
 
 
+def sources(old: Encoding, new: Encoding) -> dict[str, Column]:
+    """For each column of the new encoding that the old one has too, if under another name, what it was there."""
+    names, known = renamed(old, new), {column.name: column for column in old.columns}
+    was = {column.name: names.get(column.name, column.name) for column in new.columns}
+    return {name: known[before] for name, before in was.items() if before in known}
+
+
 def _reencoded(layer: Dense, old: Encoding, new: Encoding) -> Dense:
     """With x = (raw − mean)/scale on both sides: W' = W·scale'/scale and b' = b + Σ W (mean' − mean)/scale."""
-    known = {column.name: (column, part) for column, part in zip(old.columns, old.slices, strict=True)}
-    known |= {name: known[before] for name, before in renamed(old, new).items()}
+    places = {column.name: part for column, part in zip(old.columns, old.slices, strict=True)}
+    known, gone = sources(old, new), old.origin.copy()
     weight = np.zeros((new.width, layer.weight.shape[1]))
     bias = layer.bias.copy()
     for column, part in zip(new.columns, new.slices, strict=True):
         if column.name not in known:
             continue
-        source, place = known[column.name]
+        source = known[column.name]
         stretch, shift, origin = _feature_map(source, column)
         here, there = origin >= 0, origin[origin >= 0]
+        place = places[source.name]
         rows = layer.weight[place][there]
         weight[part][here] = rows * stretch[here, None]
         bias += (rows * shift[here, None]).sum(axis=0)
+        gone[place][there] = 0
         if isinstance(column, NumericColumn) and column.indicator and here[0]:
-            weight[part.stop - 1] -= rows[0] * shift[0]  # a missing value is 0, and means the old mean
-    return Dense(weight, bias)
+            weight[part.start + 1] -= _moved(source, column, shift)[here] @ rows
+    return Dense(weight, bias + gone @ layer.weight)
 
 
 def _feature_map(old: Column, new: Column) -> tuple[Array, Array, Array]:
@@ -97,6 +106,8 @@ def _feature_map(old: Column, new: Column) -> tuple[Array, Array, Array]:
         stretch[0], shift[0], origin[0] = new.scale / old.scale, (new.mean - old.mean) / old.scale, 0
         if old.indicator and new.indicator:
             origin[1] = 1
+        if _cut_alike(old, new):
+            origin[1 + new.indicator :] = np.arange(1 + old.indicator, old.width)
     elif isinstance(old, CategoricalColumn) and isinstance(new, CategoricalColumn):
         places = {name: place for place, name in enumerate(old.categories)}
         origin[:-1] = [places.get(name, len(places)) for name in new.categories]
@@ -108,6 +119,22 @@ def _feature_map(old: Column, new: Column) -> tuple[Array, Array, Array]:
             np.arange(new.width),
         )
     return stretch, shift, origin
+
+
+def _cut_alike(old: NumericColumn, new: NumericColumn) -> bool:
+    """Whether both have knots at the same values, to rounding."""
+    if not old.knots or old.bins != new.bins:
+        return False
+    knots = np.array(new.knots)
+    return bool((np.abs(old.moved(new, np.array(old.knots)) - knots) <= 1e-6 * np.diff(knots).min()).all())
+
+
+def _moved(old: Column, new: NumericColumn, shift: Array) -> Array:
+    """By how much the new mean is not the old one, in each feature: a missing value is 0, and means the old."""
+    moved = shift.copy()
+    if isinstance(old, NumericColumn) and _cut_alike(old, new):
+        moved[1 + new.indicator :] = new.passed(0.0) - old.passed(0.0)
+    return moved
 
 
 def _reclassed(layer: Dense, fresh: Dense, places: Sequence[int | None]) -> Dense:

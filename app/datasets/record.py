@@ -74,6 +74,11 @@ class Dataset:
             for column in self.columns
         )
 
+    @property
+    def numbers(self) -> int:
+        """Columns of numbers, vectors left out."""
+        return sum(column.type == "numeric" for column in self.columns)
+
     def to_dict(self) -> dict[str, Any]:
         """The API's `Dataset`."""
         columns = [column.to_dict() for column in self.columns]

@@ -74,6 +74,7 @@ def shape_of(services: Services, dataset: Dataset) -> plan.Shape:
         rows=dataset.rows,
         features=dataset.features(services.settings.max_categories),
         classes=len(dataset.classes),
+        numbers=dataset.numbers,
     )
 
 
@@ -121,7 +122,8 @@ def _plan(
     shape = shape_of(services, dataset)
     in_memory, most = services.settings.training_memory_bytes, services.settings.max_parameters
     fitting = plan.fitting(algorithm, given, shape, in_memory)
-    candidate = plan.CANDIDATES[algorithm][-1]
+    candidate, bins = plan.CANDIDATES[algorithm][-1], plan.bins(algorithm, fitting, shape)
+    cut = {"bins": bins[0] if len(bins) == 1 else None}
     if (count := network.count(plan.sizes(algorithm, fitting, shape))) > most:
         message = f"the network would have {count:,} weights, more than max_parameters, {most:,}"
         raise Invalid(Problem(message=message, location="hyperparameters.hidden_layer_sizes"))
@@ -129,7 +131,7 @@ def _plan(
         model=model,
         dataset=dataset.id,
         algorithm=algorithm,
-        hyperparameters=plan.resolved(candidate, fitting, shape),
+        hyperparameters=plan.resolved(candidate, fitting | cut, shape.cut(bins[-1])),
         given=given,
         warm_start=warm_start,
         promote=said.promote,
@@ -230,7 +232,9 @@ def _like(source: Model, said: TrainBody, given: dict[str, Any]) -> tuple[Algori
     """
     algorithm: Algorithm = "relu_network" if len(source.parameters) > 1 else "softmax_regression"
     members = part(source.card, "committee").get("members", 1)
-    layers = part(source.card, "hyperparameters").get("hidden_layer_sizes") or list(source.sizes[1:-1])
+    trained = part(source.card, "hyperparameters")
+    layers = trained.get("hidden_layer_sizes") or list(source.sizes[1:-1])
+    bins = trained.get("bins") or 0
     if said.algorithm not in ("auto", algorithm):
         message = f"{said.warm_start} is a {algorithm}; a {said.algorithm} cannot go on from its weights"
         raise Invalid(Problem(message=message, location="warm_start"))
@@ -239,12 +243,16 @@ def _like(source: Model, said: TrainBody, given: dict[str, Any]) -> tuple[Algori
             f"{said.warm_start} has hidden layers {layers}; other sizes cannot go on from its weights"
         )
     if not layers:
-        return algorithm, given
+        return algorithm, {"bins": bins, **given}
     if given.get("folds", members) != members:
         raise _other(
             f"{said.warm_start} has {members} folds; other numbers of them cannot go on from its weights"
         )
-    return algorithm, {**given, "hidden_layer_sizes": layers, "folds": members}
+    if given.get("bins", bins) != bins:
+        raise _other(
+            f"{said.warm_start} has {bins} bins; other numbers of them cannot go on from its weights"
+        )
+    return algorithm, {**given, "hidden_layer_sizes": layers, "folds": members, "bins": bins}
 
 
 def _other(message: str) -> Invalid:

@@ -1,7 +1,7 @@
 """What a request for training comes to on given data: candidates, resolved hyperparameters, memory."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.errors import Invalid, Problem
@@ -16,7 +16,7 @@ CANDIDATES: Mapping[Algorithm, tuple[Algorithm, ...]] = {
     "relu_network": ("relu_network",),
 }
 VALIDATION_FRACTION = 0.1
-_NOT_IN_SPEC = ("validation_fraction", "class_weight", "folds")
+_NOT_IN_SPEC = ("validation_fraction", "class_weight", "folds", "bins")
 _SINGLE = (
     "hidden_layer_sizes",
     "validation_fraction",
@@ -34,11 +34,16 @@ Label = str | int | bool
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """How large the data is: rows, features that the network sees, classes."""
+    """How large the data is: rows, features that the network sees, classes, and columns of numbers."""
 
     rows: int
     features: int
     classes: int
+    numbers: int = 0
+
+    def cut(self, bins: int | None) -> "Shape":
+        """With so many bins for each column of numbers, at most."""
+        return replace(self, features=self.features + (bins or 0) * self.numbers)
 
 
 def check(algorithm: Algorithm, given: Hyperparameters, labels: Sequence[Label]) -> None:
@@ -83,6 +88,22 @@ def folds(given: Mapping[str, Any], shape: Shape) -> int:
     return defaults.folds(rows=shape.rows, features=shape.features, classes=shape.classes)
 
 
+def bins(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape) -> tuple[int, ...]:
+    """How many bins numeric columns are cut into (core/knots.py), 0 for none: as said, or what is to be tried.
+
+    Every candidate is trained with each. `auto` alone tries any, and not where max_epochs bounds what a candidate may
+    take.
+    """
+    if given.get("bins") is not None:
+        return (given["bins"],)
+    if algorithm != "auto" or "max_epochs" in given or folds(given, shape) == 1:
+        return (0,)
+    most = defaults.bins(
+        rows=shape.rows, features=shape.features, numbers=shape.numbers, classes=shape.classes
+    )
+    return (0, most) if most else (0,)
+
+
 def path(candidate: Algorithm, given: Mapping[str, Any], shape: Shape) -> tuple[TrainingSpec, ...]:
     """How each member of a candidate is trained, one spec after the other: what was given, and defaults chosen
     from the data's size for the rest."""
@@ -109,7 +130,8 @@ def resolved(
 ) -> dict[str, Any]:
     """The hyperparameters in force for each member of a candidate, as the job and the card show them.
 
-    stage: the place in the path that was chosen, which tells l2; without it l2 is null where it is to be chosen.
+    given: what was said, and `bins`: None where they are to be chosen. stage: the place in the path that was chosen,
+    which tells l2; without it l2 is null where it is to be chosen.
     """
     specs = path(candidate, given, shape)
     chosen = specs[stage or 0]
@@ -123,6 +145,7 @@ def resolved(
         "max_epochs": given.get("max_epochs", sum(spec.max_epochs for spec in specs)),
         "patience": chosen.patience,
         "folds": folds(given, shape),
+        "bins": given.get("bins", 0),
         "validation_fraction": given.get("validation_fraction", VALIDATION_FRACTION),
         "l2": chosen.l2 if len(specs) == 1 or stage is not None else None,
         "class_weight": given.get("class_weight"),
@@ -137,13 +160,14 @@ def member_sizes(candidate: Algorithm, given: Mapping[str, Any], shape: Shape) -
 
 def sizes(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape) -> tuple[int, ...]:
     """Features, hidden units of each layer, classes, of the largest network that may be published: all members'."""
-    features, *hidden, classes = member_sizes(CANDIDATES[algorithm][-1], given, shape)
+    widest = shape.cut(max(bins(algorithm, given, shape)))
+    features, *hidden, classes = member_sizes(CANDIDATES[algorithm][-1], given, widest)
     return (features, *(folds(given, shape) * units for units in hidden), classes)
 
 
 def streamed(given: Mapping[str, Any], shape: Shape, most: int) -> bool:
     """Whether rows are read from disk as training goes: `most` bytes would not hold them, and one network learns."""
-    return _FLOAT * shape.rows * shape.features > most and folds(given, shape) == 1
+    return _FLOAT * shape.rows * shape.cut(given.get("bins")).features > most and folds(given, shape) == 1
 
 
 def fitting(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape, most: int) -> dict[str, Any]:
@@ -159,17 +183,19 @@ def memory_bytes(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape, m
 
     most: bytes of encoded rows beyond which they stay on disk, but for two pools and those held out.
     """
-    needed = []
+    needed, tried = [], [shape.cut(each) for each in bins(algorithm, given, shape)]
     for candidate in CANDIDATES[algorithm]:
-        layers = member_sizes(candidate, given, shape)
-        batch = path(candidate, given, shape)[0].batch_size or min(shape.rows, 8192)
+        layers = member_sizes(candidate, given, tried[-1])
+        batch = path(candidate, given, tried[-1])[0].batch_size or min(shape.rows, 8192)
         copies = _COPIES if candidate == "relu_network" else 2 * _COPIES
         needed.append(folds(given, shape) * (copies * network.count(layers) + 3 * batch * sum(layers)))
     networks = _FLOAT * (max(needed) + 2 * network.count(sizes(algorithm, given, shape)))
     if streamed(given, shape, most):
         return networks + 2 * POOL_BYTES + 3 * HELD_BYTES + _READING + _ROW * shape.rows
-    rows = 2 * shape.rows * shape.features  # the encoded matrix, and the columns that it is made from
-    return networks + _FLOAT * rows
+    cells = shape.features + sum(
+        each.features for each in tried
+    )  # columns as they came, and each way encoded
+    return networks + _FLOAT * shape.rows * cells
 
 
 def name_of(label: Label) -> str:

@@ -59,6 +59,11 @@ class Hyperparameters(Record):
         " and the model is their mean; 1: one network, judged on validation_fraction of the rows, as where"
         " hidden_layer_sizes or validation_fraction are said",
     )
+    bins: Literal[0] | Annotated[int, Field(ge=2, le=64)] | None = Field(
+        None,
+        description="parts that numeric columns are cut into, at quantiles, so that classes may depend on them by"
+        " more than a straight line; 0: none, as where auto does not find a lower loss with them",
+    )
     validation_fraction: _Finite | None = Field(
         None, gt=0, lt=1, description="rows held back, where folds is 1"
     )

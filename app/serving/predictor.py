@@ -58,12 +58,13 @@ class Predictor:
     def explain(self, model: Model, rows: Rows, prediction: Prediction) -> Explanation:
         """What each encoded feature added to the logit of each row's winning class: (m, width) contributions.
 
-        Against the zero vector, which is the training mean of every standardised feature, and no category.
+        Against a row of the training mean of every number, and of no category.
         `TooLarge` for more than `max_explain_rows` rows.
         """
         self._check_bound(len(prediction.probabilities))
-        baseline = np.zeros(model.encoding.width)
-        return explanation.explain(model.parameters, encode(model, rows), baseline, prediction.winners)
+        return explanation.explain(
+            model.parameters, encode(model, rows), model.encoding.origin, prediction.winners
+        )
 
     def _check_bound(self, rows: int) -> None:
         if rows > self._max_explain_rows:
@@ -117,7 +118,7 @@ def warm(model: Model) -> None:
     """Predicts the average training row, so that BLAS and buffers are ready; `ModelBroken` if that fails."""
     model.profile  # noqa: B018 - read off the card once, and not while somebody waits for an answer
     try:
-        _probabilities(model, np.zeros((1, model.encoding.width), np.float32))
+        _probabilities(model, model.encoding.origin[None].astype(np.float32))
     except Invalid as error:
         raise ModelBroken(
             name=model.name, version=model.version, reason="its answer to an average row is not a number"

@@ -20,7 +20,7 @@ from app.training.checkpoints import Finished
 from app.training.failure import failure_of
 from app.training.journal import Journal, Paused, Workload
 from app.training.material import Material, prepare
-from app.training.outcome import conclude
+from app.training.outcome import Outcome, Trained, conclude
 from app.training.production import Forerunner, parts_of
 from app.training.promotion import Jury
 from app.training.streaming import prepare_streamed
@@ -75,29 +75,41 @@ class Attempt:
         """Do the whole job."""
         forerunner, published = self._forerunner(), self._published()
         journal = self._journal()
-        material = self._admitted(self._material(forerunner, published, journal), forerunner)
-        names = plan.CANDIDATES[self.job.algorithm]
-        journal.expect(_workload(names, material))
-        for name in names[len(journal.finished) :]:
+        rows = self._admitted(self._material(forerunner, published, journal), forerunner)
+        turns = [
+            (name, cut)
+            for name in plan.CANDIDATES[self.job.algorithm]
+            for cut in self._cuts(rows, forerunner)
+        ]
+        journal.expect(_workload(turns))
+        for turn in turns[len(journal.finished) :]:
             try:
-                self._train(name, material, forerunner, journal)
+                self._train(*turn, forerunner, journal)
             except Diverged as error:
-                if name == names[-1] and not any(each.members for each in journal.finished):
+                if turn is turns[-1] and not any(each.members for each in journal.finished):
                     raise
                 journal.close(Finished(members=(), validation_loss=math.inf, epochs=error.epoch))
-        finished = self._sound(dict(zip(names, journal.finished, strict=True)))
+        trained = [Trained(*turn, finished) for turn, finished in zip(turns, journal.finished, strict=True)]
+        outcome = conclude(self._sound(trained), look=journal.look)
         if published is not None:
-            return self._verify(published, material, finished, journal)
-        return self._publish(material, finished, journal)
+            return self._verify(published, outcome, journal)
+        return self._publish(outcome, journal)
 
-    def _sound(self, finished: dict[Algorithm, Finished]) -> dict[Algorithm, Finished]:
-        """The candidates that did not diverge; of the others the user hears."""
+    def _cuts(self, rows: Material, forerunner: Forerunner | None) -> list[Material]:
+        """The rows with each number of bins that is to be tried; but where nothing can be cut, as they are."""
+        before = None if forerunner is None else forerunner.model.encoding
+        cuts = [rows.cut(bins, before) for bins in plan.bins(self.job.algorithm, rows.given, rows.shape)]
+        return [each for each in cuts if each is cuts[0] or each.encoding != cuts[0].encoding]
+
+    def _sound(self, trained: Sequence[Trained]) -> list[Trained]:
+        """What did not diverge; of the others the user hears."""
         self.warnings.extend(
-            f"{name} diverged in epoch {each.epochs} and was left out: a lower learning_rate may help it"
-            for name, each in finished.items()
-            if not each.members
+            f"{each.called} diverged in epoch {each.finished.epochs} and was left out: a lower learning_rate may"
+            " help it"
+            for each in trained
+            if not each.finished.members
         )
-        return {name: each for name, each in finished.items() if each.members}
+        return [each for each in trained if each.finished.members]
 
     def _published(self) -> Model | None:
         """The version that a verification is about."""
@@ -184,7 +196,7 @@ class Attempt:
         layers = plan.member_sizes(name, material.given, material.shape)
         steps = steps_per_yield(path[0], layers, len(material.held.fold))
         for each in committee.fit(path, material.held, state, steps_per_yield=steps):
-            journal.follow(name, each)
+            journal.follow(each)
             state = each.state
         assert state.best is not None, "there are held-out rows, so there is a best epoch"
         journal.close(
@@ -219,14 +231,12 @@ class Attempt:
         self.warnings.extend(text for text in said if text not in self.warnings)
         return committee.begin(spec, material.ends, starts)
 
-    def _publish(self, material: Material, finished: dict[Algorithm, Finished], journal: Journal) -> str:
-        """Choose and calibrate, publish what comes of it, move `production` if it should, and finish."""
-        outcome = conclude(finished, material, look=journal.look)
-        jury = Jury(self.place.repository, self.job, material=material, losses=outcome.losses)
+    def _publish(self, outcome: Outcome, journal: Journal) -> str:
+        """Publish what came of it, move `production` if it should, and finish."""
+        jury = Jury(self.place.repository, self.job, material=outcome.material, losses=outcome.losses)
         model, metrics = compose(
             self.job,
             outcome,
-            material=material,
             promotion=jury.decide().promotion,
             lineage=origin.lineage(
                 self.job,
@@ -255,14 +265,11 @@ class Attempt:
         self.place.checkpoints.discard(self.job.id)
         return "succeeded"
 
-    def _verify(
-        self, published: Model, material: Material, finished: dict[Algorithm, Finished], journal: Journal
-    ) -> str:
+    def _verify(self, published: Model, outcome: Outcome, journal: Journal) -> str:
         """Compare what was trained with the version in the repository; nothing of it is kept."""
-        outcome = conclude(finished, material, look=journal.look)
         found = verification.verdict(
             published,
-            made(self.job, outcome, material, card={}),
+            made(self.job, outcome, card={}),
             dataset_sha256=self._digest(journal),
         )
         with self.place.jobs.ending(self.job.id, self.attempt) as end:
@@ -284,16 +291,17 @@ class Attempt:
         return self.place.datasets.digest(self.job.dataset, look=journal.look)
 
 
-def _workload(names: Sequence[Algorithm], material: Material) -> Workload:
-    held = material.held
+def _workload(turns: Sequence[tuple[Algorithm, Material]]) -> Workload:
+    held = turns[0][1].held
     rows = sum(int(np.count_nonzero(held.fold != member)) for member in range(held.members))
-    layers = {name: plan.member_sizes(name, material.given, material.shape) for name in names}
-    paths = {name: plan.path(name, material.given, material.shape) for name in names}
+    layers = [plan.member_sizes(name, cut.given, cut.shape) for name, cut in turns]
+    paths = [plan.path(name, cut.given, cut.shape) for name, cut in turns]
     return Workload(
         rows=rows,
-        per_epoch={name: float(rows * network.count(layers[name])) for name in names},
-        epochs={name: sum(map(_expected_epochs, paths[name])) for name in names},
-        max_epochs={name: sum(spec.max_epochs for spec in paths[name]) for name in names},
+        candidates=tuple(name for name, _ in turns),
+        per_epoch=tuple(float(rows * network.count(each)) for each in layers),
+        epochs=tuple(sum(map(_expected_epochs, path)) for path in paths),
+        max_epochs=tuple(sum(spec.max_epochs for spec in path) for path in paths),
     )
 
 

@@ -16,7 +16,8 @@ from core.class_weights import class_weights
 from core.columns import take
 from core.committee import Held
 from core.dealing import SAMPLE, Deal, deal_of, fingerprints
-from core.encoding import Codes, Encoding, RawColumns
+from core.encoding import Codes, Encoding, NumericColumn, RawColumns
+from core.knots import with_knots, with_knots_of
 from core.state import RowSource
 from core.training import Examples
 from core.warm_start import renamed
@@ -46,6 +47,10 @@ class Table(Protocol):
         """
         ...
 
+    def encoded(self, fitted: Encoding, fold: Array, /) -> Array | RowSource:
+        """What the network sees of them; fold: as in `Held`."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class InMemory:
@@ -72,13 +77,17 @@ class InMemory:
         """(m,) every row's fingerprint by these columns, each under the name beside its own."""
         return fingerprints({called: self.columns[name] for name, called in names.items()})
 
+    def encoded(self, fitted: Encoding, _fold: Array, /) -> Array:
+        """(m, width) float32."""
+        return encoding.transform(fitted, self.columns)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
     """Rows to learn from and rows to be judged by, with the encoding that the first gave.
 
-    given: the hyperparameters that were said, and `folds`, which was chosen if it was not. table: rows as they came.
-    deal: by which the rows were dealt. class_weights: (classes,) of the rows' weights, or None.
+    given: the hyperparameters that were said, and `folds` and `bins`, which were chosen if they were not.
+    table: rows as they came. deal: by which they were dealt. class_weights: (classes,) of the rows' weights, or None.
     """
 
     given: Mapping[str, Any]
@@ -92,8 +101,27 @@ class Material:
     @property
     def shape(self) -> Shape:
         """The size of the data, for the defaults."""
-        rows = len(self.held.fold)
-        return Shape(rows=rows, features=self.encoding.width, classes=len(self.classes))
+        return Shape(
+            rows=len(self.held.fold),
+            features=self.encoding.width,
+            classes=len(self.classes),
+            numbers=sum(isinstance(column, NumericColumn) for column in self.encoding.columns),
+        )
+
+    def cut(self, bins: int, before: Encoding | None = None) -> "Material":
+        """The same rows, columns of numbers cut into up to so many bins; at the knots of `before`, where it has the
+        column and knots in it."""
+        given = {**self.given, "bins": bins}
+        if not bins:
+            return replace(self, given=given)
+        fold, examples = self.held.fold, self.held.examples
+        learned = np.arange(len(fold)) if self.out_of_fold else np.flatnonzero(fold < 0)
+        sample = self.table.take(learned[_evenly(len(learned), SAMPLE)])
+        fitted = with_knots(self.encoding, sample, bins)
+        if before is not None:
+            fitted = with_knots_of(before, fitted)
+        examples = examples._replace(x=self.table.encoded(fitted, fold))
+        return replace(self, given=given, encoding=fitted, held=self.held._replace(examples=examples))
 
     @property
     def ends(self) -> tuple[int, int]:
@@ -144,7 +172,7 @@ def prepare(
     deal, fold = dealt(table, labels, given, None if before is None else before.deal_among(fitted))
     if deal.folds == 1:
         fitted = encoding.fit(take(columns, np.flatnonzero(fold < 0)), **options)  # type: ignore[arg-type]
-    x = encoding.transform(fitted, columns)
+    x = table.encoded(fitted, fold)
     return weighted(table, x, labels, fold, given=given, classes=classes, encoding=fitted, deal=deal)
 
 

@@ -39,7 +39,7 @@ def prepare_streamed(
     fitted = encoding.fit_parts(
         Learned(opened, fold), booleans=opened.booleans, max_categories=max_categories
     )
-    source = EncodedRows(opened, fitted, np.flatnonzero(fold >= 0))
+    source = table.encoded(fitted, fold)
     return weighted(table, source, labels, fold, given=given, classes=classes, encoding=fitted, deal=deal)
 
 
@@ -70,6 +70,10 @@ class OnDisk:
             for part in self.opened.parts()
         )
         return np.concatenate(list(parts))
+
+    def encoded(self, fitted: Encoding, fold: Array, /) -> "EncodedRows":
+        """As they are read, but those that are held out, which are kept."""
+        return EncodedRows(self.opened, fitted, np.flatnonzero(fold >= 0))
 
 
 @dataclass(frozen=True)

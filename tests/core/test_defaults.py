@@ -154,3 +154,20 @@ def test_a_batch_size_out_of_its_range_is_refused_as_such(batch_size, effort):
         defaults.resolve(
             rows=150, features=4, classes=3, hidden=True, given={"batch_size": batch_size}, effort=effort
         )
+
+
+@pytest.mark.parametrize(
+    ("rows", "features", "numbers", "classes", "expected"),
+    [
+        (150, 4, 4, 3, 4),
+        (1000, 4, 4, 3, 4),
+        (1001, 4, 4, 3, 8),
+        (150, 4, 0, 3, 0),
+        (1_000_000, 32, 32, 5, 0),
+        (5000, 2000, 2000, 100, 0),
+    ],
+)
+def test_more_rows_get_more_bins_and_none_where_they_would_take_long(
+    rows, features, numbers, classes, expected
+):
+    assert defaults.bins(rows=rows, features=features, numbers=numbers, classes=classes) == expected

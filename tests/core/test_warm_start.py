@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from core import encoding, network
 from core.encoding import Codes
+from core.knots import with_knots, with_knots_of
 from core.warm_start import carry_over, renamed
 
 
@@ -50,6 +51,46 @@ def test_a_new_scaling_changes_no_logit(seed, hidden, shift, scale, missing):
     before = network.logits(parameters, encoding.transform(old, rows).astype(float))
     after = network.logits(carried, encoding.transform(new, rows).astype(float))
     np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-3 * (1 + np.abs(before).max()))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    hidden=st.sampled_from([(), (5,)]),
+    shift=st.floats(-50, 50),
+    scale=st.floats(0.1, 30),
+    missing=st.booleans(),
+)
+def test_a_new_scaling_changes_no_logit_where_knots_stay(seed, hidden, shift, scale, missing):
+    rng = np.random.default_rng(seed)
+    names = ("blue", "green", "red")
+    before = raw(rng, 60, 0.0, 1.0, names)
+    before = before if missing else {**before, "size": rng.normal(size=60)}
+    old = with_knots(encoding.fit(before), before, 4)
+    after = raw(rng, 60, shift, scale, names)
+    new = with_knots_of(old, with_knots(encoding.fit(after), after, 3))
+    parameters = random_network(rng, (old.width, *hidden, 3))
+    carried = carry_over(
+        parameters, old, new, fresh=random_network(rng, (new.width, *hidden, 3)), places=[0, 1, 2]
+    )
+    rows = raw(rng, 20, 1.0, 2.0, names)
+    expected = network.logits(parameters, encoding.transform(old, rows).astype(float))
+    found = network.logits(carried, encoding.transform(new, rows).astype(float))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * (1 + np.abs(expected).max()))
+
+
+def test_a_column_with_knots_that_is_gone_counts_as_its_mean():
+    rng = np.random.default_rng(0)
+    columns = {"a": rng.lognormal(size=60), "b": rng.normal(size=60)}
+    old = with_knots(encoding.fit(columns), columns, 4)
+    new = encoding.fit({"b": columns["b"]})
+    new = with_knots_of(old, new)
+    parameters = random_network(rng, (old.width, 2))
+    carried = carry_over(parameters, old, new, fresh=random_network(rng, (new.width, 2)), places=[0, 1])
+    rows = {"a": np.full(5, old.columns[0].mean), "b": rng.normal(size=5)}
+    expected = network.logits(parameters, encoding.transform(old, rows).astype(float))
+    found = network.logits(carried, encoding.transform(new, rows).astype(float))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_columns_and_categories_are_found_by_name_in_any_order():

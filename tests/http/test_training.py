@@ -95,7 +95,9 @@ def test_a_dry_run_says_what_would_run_and_runs_nothing(client, iris_csv):
     assert plan["memory_bytes"] > 0
     chosen = plan["hyperparameters"]
     units = chosen["folds"] * chosen["hidden_layer_sizes"][0]  # of every member
-    assert plan["parameters"] == 4 * units + units + units * 3 + 3
+    features = 4 + 4 * 4  # with as many bins as may be tried
+    assert chosen["bins"] is None
+    assert plan["parameters"] == features * units + units + units * 3 + 3
     assert client.get("/v1/jobs").json()["items"] == []
 
 

@@ -50,34 +50,59 @@ def _features(graph: Graph, encoding: Encoding, number: Kind) -> str:
             continue
         mean, scale = np.atleast_1d(column.mean), np.atleast_1d(column.scale)
         values, missing = _standardised(graph, name, mean, scale)
-        parts.append(values)
+        parts.append(_single(graph, values))
         if isinstance(column, NumericColumn) and column.indicator:
-            parts.append(graph.add("Cast", missing, to=Kind.FLOAT))
+            parts.append(_single(graph, missing))
+        if isinstance(column, NumericColumn) and column.knots:
+            knots = np.array(column.knots)
+            parts.append(_passed(graph, name, values, knots[:-1], knots[1:]))
     return graph.add("Concat", *parts, axis=1)
 
 
 def _matrix(graph: Graph, encoding: Encoding, name: str) -> str:
-    """A plain matrix: all values, then all indicators, then both put where the network has them."""
+    """A plain matrix: all values, all indicators and all bins, then each put where the network has it."""
     values, missing = _standardised(graph, name, *encoding.spread)
-    if not len(encoding.indicated):
-        return values
-    which = graph.constant("indicated", encoding.indicated.astype(np.int64))
-    indicators = graph.add("Cast", graph.add("Gather", missing, which, axis=1), to=Kind.FLOAT)
-    both = graph.add("Concat", values, indicators, axis=1)
-    places = np.concatenate([encoding.places, encoding.places[encoding.indicated] + 1])
-    order = graph.constant("order", np.argsort(places).astype(np.int64))
-    return graph.add("Gather", both, order, axis=1)
+    if encoding.width == encoding.inputs:
+        return _single(graph, values)
+    parts, places, bins = [_single(graph, values)], [encoding.places], encoding.bins
+    if len(encoding.indicated):
+        parts.append(_single(graph, _columns(graph, missing, "indicated", encoding.indicated)))
+        places.append(encoding.places[encoding.indicated] + 1)
+    if len(bins.of):
+        cut = _columns(graph, values, "cut", bins.of)
+        parts.append(_passed(graph, name, cut, bins.low, bins.high))
+        places.append(bins.places)
+    together = graph.add("Concat", *parts, axis=1)
+    return _columns(graph, together, "order", np.argsort(np.concatenate(places)))
 
 
 def _standardised(graph: Graph, name: str, mean: Array, scale: Array) -> tuple[str, str]:
-    """(x − mean)/scale in float64, in [−FAR, FAR], as float32, 0 where missing; and where that is."""
+    """(x − mean)/scale in float64, in [−FAR, FAR], 0 where missing; and where that is."""
     missing = graph.add("IsNaN", name)
     number = graph.add("Cast", name, to=Kind.DOUBLE)
     distance = graph.add("Sub", number, graph.constant(f"{name}.mean", mean.astype(np.float64)))
     spreads = graph.add("Div", distance, graph.constant(f"{name}.scale", scale.astype(np.float64)))
     bounds = [graph.constant("far", np.array(bound)) for bound in (-FAR, FAR)]
-    near = graph.add("Cast", graph.add("Clip", spreads, *bounds), to=Kind.FLOAT)
-    return graph.add("Where", missing, graph.constant("zero", np.zeros((), np.float32)), near), missing
+    near = graph.add("Clip", spreads, *bounds)
+    return graph.add("Where", missing, graph.constant("zero", np.zeros(())), near), missing
+
+
+def _passed(graph: Graph, name: str, values: str, low: Array, high: Array) -> str:
+    """How far standardised values are through their bins, as float32: `core.columns.passed`."""
+    distance = graph.add("Sub", values, graph.constant(f"{name}.low", low))
+    parts = graph.add("Div", distance, graph.constant(f"{name}.bins", high - low))
+    bounds = [graph.constant("bin", np.array(bound)) for bound in (0.0, 1.0)]
+    return _single(
+        graph, graph.add("Sub", graph.add("Clip", parts, *bounds), graph.constant("half", np.array(0.5)))
+    )
+
+
+def _columns(graph: Graph, values: str, name: str, which: Array) -> str:
+    return graph.add("Gather", values, graph.constant(name, which.astype(np.int64)), axis=1)
+
+
+def _single(graph: Graph, values: str) -> str:
+    return graph.add("Cast", values, to=Kind.FLOAT)
 
 
 def _one_hot(graph: Graph, column: CategoricalColumn, name: str) -> str:

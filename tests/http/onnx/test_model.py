@@ -19,6 +19,7 @@ from app.repository.model import Model
 from app.serving import predictor
 from core import encoding, network
 from core.encoding import CategoricalColumn, Codes, Encoding
+from core.knots import with_knots
 
 ROWS = 40
 DEPTHS = [(), (8,), (9, 7, 6)]
@@ -122,6 +123,19 @@ def test_numbers_with_gaps_and_so_with_indicators(gappy, hidden):
     model = made(encoding.fit(gappy), hidden)
     assert model.encoding.width == 7
     check(model, gappy)
+
+
+@pytest.mark.parametrize("hidden", DEPTHS)
+@pytest.mark.parametrize("exact", [False, True])
+def test_numbers_cut_into_bins(gappy, hidden, exact):
+    model = made(with_knots(encoding.fit(gappy), gappy, 4), hidden)
+    assert model.encoding.width == 7 + 5 * 4
+    check(model, gappy, exact=exact)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_table_whose_numbers_are_cut_into_bins(table, exact):
+    check(made(with_knots(encoding.fit(table), table, 4), (8,)), table, exact=exact)
 
 
 def test_gaps_where_there_were_none_in_training_count_as_the_mean(numbers):

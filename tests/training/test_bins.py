@@ -1,0 +1,114 @@
+"""Numeric columns cut into bins: tried by default, kept where held-out rows are better told, and gone on with."""
+
+import numpy as np
+import pytest
+
+from core import encoding, network
+from core.columns import NumericColumn
+
+BENT = {"algorithm": "relu_network", "given": {"hidden_layer_sizes": [6], "max_epochs": 6, "bins": 4}}
+
+
+class Killed(BaseException):
+    """Stands for a process that dies: nothing catches it."""
+
+
+def rows(bend, count=160, seed=0, scale=1.0):
+    """A CSV whose classes lie apart by x, or if `bend` by its distance from 0."""
+    rng = np.random.default_rng(seed)
+    x, other = rng.normal(size=count), rng.normal(size=count)
+    logit = 6 * (np.abs(x) - 0.7) if bend else 3 * x
+    labels = np.where(rng.random(count) < 1 / (1 + np.exp(-logit)), "far", "near")
+    lines = (f"{a * scale:.6f},{b:.6f},{c}" for a, b, c in zip(x, other, labels, strict=True))
+    return "\n".join(["x,other,label", *lines]).encode()
+
+
+def stored(bench, content):
+    return bench.place.datasets.ingest([content], media_type="text/csv")[0].id
+
+
+def test_every_candidate_is_trained_with_and_without_bins_and_the_best_is_kept(bench):
+    """And its epochs are numbered on from the one to the other."""
+    job = bench.train(dataset=stored(bench, rows(bend=True)), given={"folds": 3})
+    card = bench.place.repository.card("iris", 1)
+    tried = [(each["algorithm"], each["bins"]) for each in card["candidates"]]
+    assert tried == [(name, bins) for name in ("softmax_regression", "relu_network") for bins in (0, 4)]
+    losses = {key: each["validation_log_loss"] for key, each in zip(tried, card["candidates"], strict=True)}
+    assert losses["softmax_regression", 4] < 0.8 * losses["softmax_regression", 0]
+    chosen = card["algorithm"], card["hyperparameters"]["bins"]
+    assert losses[chosen] == min(losses.values()) == pytest.approx(card["metrics"]["log_loss"])
+    assert job.hyperparameters["bins"] == card["hyperparameters"]["bins"]
+    for candidate in ("softmax_regression", "relu_network"):
+        epochs = [each.epoch for each in bench.store.history(job.id) if each.candidate == candidate]
+        assert epochs == list(range(1, len(epochs) + 1))
+    assert job.progress.fraction == 1.0
+    assert job.progress.epoch <= job.progress.max_epochs
+
+
+def test_where_nothing_can_be_cut_every_candidate_is_trained_once(bench):
+    lines = ["a,b,label", *(f"{n % 2},{n % 3 // 2},{'yes' if n % 5 else 'no'}" for n in range(60))]
+    bench.train(dataset=stored(bench, "\n".join(lines).encode()), given={})
+    card = bench.place.repository.card("iris", 1)
+    assert [each["bins"] for each in card["candidates"]] == [0, 0]
+    assert card["hyperparameters"]["bins"] == 0
+
+
+@pytest.mark.parametrize(
+    "said", [{"max_epochs": 6}, {"hidden_layer_sizes": [6], "max_epochs": 6}, {"bins": 0}]
+)
+def test_who_describes_a_run_gets_no_bins_that_were_not_asked_for(bench, said):
+    bench.train(given={"max_epochs": 6, **said})
+    assert {each["bins"] for each in bench.place.repository.card("iris", 1)["candidates"]} == {0}
+
+
+@pytest.mark.parametrize("settings", [{}, {"training_memory_bytes": 100}])
+def test_bins_that_are_asked_for_are_made_in_memory_and_from_disk(make_bench, settings):
+    bench = make_bench(**settings)
+    job = bench.train(dataset=stored(bench, rows(bend=True)), **BENT)
+    assert (job.state, job.hyperparameters["bins"]) == ("succeeded", 4)
+    model = bench.place.repository.load("iris", 1)
+    assert [column.bins for column in model.encoding.columns if isinstance(column, NumericColumn)] == [4, 4]
+    assert model.sizes == (10, 6, 2)
+
+
+def test_a_warm_start_keeps_the_knots_and_what_was_learned_with_them(bench):
+    bench.train(dataset=stored(bench, rows(bend=True)), **BENT)
+    before = bench.place.repository.load("iris", 1)
+    more = stored(bench, rows(bend=True, count=400, scale=1.3))
+    given = {**BENT["given"], "max_epochs": 1, "learning_rate": 1e-9}
+    bench.train(dataset=more, algorithm="relu_network", given=given, warm_start="iris@1", promote="always")
+    after = bench.place.repository.load("iris", 2)
+    for old, new in zip(before.encoding.columns, after.encoding.columns, strict=True):
+        values = [np.array(each.knots) * each.scale + each.mean for each in (old, new)]
+        np.testing.assert_allclose(*values, rtol=1e-9)
+    x = np.random.default_rng(5).normal(size=(50, 2))
+    first, second = (
+        np.diff(network.logits(each.parameters, encoding.transform_matrix(each.encoding, x)), axis=1)
+        for each in (before, after)
+    )
+    ratio = second / first
+    assert ratio.std() < 1e-3 * abs(ratio.mean())  # the same but for the temperature
+
+
+@pytest.mark.slow
+def test_a_run_killed_anywhere_ends_in_the_same_bits(make_bench, monkeypatch):
+    undisturbed, disturbed = make_bench(), make_bench(checkpoint_seconds=1e-9)
+    content = rows(bend=True)
+    job = undisturbed.train(dataset=stored(undisturbed, content), given={})
+    second, total = (
+        disturbed.submit(dataset=stored(disturbed, content), given={}),
+        len(undisturbed.history(job)),
+    )
+
+    def die(write):
+        if write in (total // 4, total // 2, 3 * total // 4):
+            raise Killed
+
+    disturbed.before_writes(monkeypatch, die)
+    for _ in range(3):
+        with pytest.raises(Killed):
+            disturbed.run()
+        disturbed.place.jobs.requeue_running()
+    assert disturbed.run() == "succeeded"
+    assert disturbed.weights(1) == undisturbed.weights(1)
+    assert disturbed.history(second) == undisturbed.history(job)
