@@ -42,8 +42,9 @@ FINE = (0.003, 300.0, 10**0.5)
 COARSE = (0.03, 3.0, 10.0)
 MANY = 5000  # rows, from which the path is coarse
 FOLDS = ((600, 10), (10**9, 5))  # rows up to which there are so many members
-BINS = ((1000, 4), (10**9, 8))  # rows up to which numeric columns are cut into so many bins
-MOST_CUT = 30_000_000  # rows × features with bins, beyond which there are none
+BINS = ((1000, 4), (2500, 8), (10**9, 16))  # rows up to which numeric columns are cut into so many bins
+LEAST_BINS = 4
+MOST_CUT = 6_000_000  # rows × features with bins, beyond which there are fewer, down to LEAST_BINS, or none
 LARGEST = 4_000_000  # rows × (features + classes) beyond which one network is trained, and no committee
 MOST_SHARED = 200_000  # weights of softmax regression, likewise
 LONGEST = 50_000_000  # rows × features × classes beyond which softmax regression has one penalty only
@@ -135,12 +136,16 @@ def folds(*, rows: int, features: int, classes: int) -> int:
 def bins(*, rows: int, features: int, numbers: int, classes: int) -> int:
     """Into how many bins numeric columns may well be cut (core/knots.py), 0 for none.
 
-    features: without bins; numbers: how many of them are numeric columns. More where rows are many; none where
-    there are no numbers, or training would take long.
+    features: without bins; numbers: how many of them are numeric columns. More where rows are many; fewer where
+    training would take long, or none.
     """
-    count = next(count for most, count in BINS if rows <= most)
-    wide = features + count * numbers
-    return count if numbers and rows * wide <= MOST_CUT and wide * classes <= MOST_SHARED else 0
+    count = next(count for most, count in BINS if rows <= most) if numbers else 0
+    while count >= LEAST_BINS:
+        wide = features + count * numbers
+        if rows * wide <= min(MOST_CUT, LONGEST // classes) and wide * classes <= MOST_SHARED:
+            return count
+        count //= 2
+    return 0
 
 
 def path(spec: TrainingSpec, *, rows: int, features: int, classes: int) -> tuple[TrainingSpec, ...]:
