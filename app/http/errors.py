@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from app import errors
+from app.http.wire.problems import MOST
 
 log = logging.getLogger("neurona.http")
 
@@ -146,14 +147,13 @@ def unexpected(request: Request) -> Response:
 
 
 def invalid(found: Iterable[Any]) -> errors.Invalid:
-    """What pydantic found wrong, as the house says it: one problem for each field."""
+    """What pydantic found wrong, as the house says it: one problem for each field, of the first twenty."""
     by_field: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for each in found:
         by_field.setdefault(_field(each["loc"]), []).append(each)
     # of a field that may be one thing or another, what is wrong within one of them says more
-    places = [
-        place for place in by_field if not any(place == other[: len(place)] != other for other in by_field)
-    ]
+    outer = {place[:depth] for place in by_field for depth in range(len(place))}
+    places = [place for place in by_field if place not in outer][:MOST]
     return errors.Invalid(
         *(
             errors.Problem(location=".".join(place) or "body", message=_sentence(place, by_field[place]))

@@ -370,6 +370,15 @@ def test_a_wrong_hyperparameter_is_named_once_as_the_sender_knows_it(client, sai
     assert both["detail"].startswith("send either dataset or data")
 
 
+def test_of_very_many_mistakes_the_first_twenty_are_told(client):
+    named = {**ROWS, "feature_names": [0] * 100_000}
+    refused = client.post("/v1/models/m/train", json={"data": named})
+    assert refused.status_code == 422
+    assert [error["location"] for error in refused.json()["errors"]] == [
+        f"data.feature_names.{place}" for place in range(20)
+    ]
+
+
 @pytest.mark.parametrize("label", [2**63, -(2**63) - 1, 1.5, ""])
 def test_a_wrong_label_is_named_where_it_stands(client, label):
     rows = {"instances": [[1], [2], [3], [4]], "labels": [1, 2, 1, 2]}
