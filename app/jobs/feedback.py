@@ -254,13 +254,13 @@ def _sum_up(connection: Connection, made: Feedback, size: int) -> None:
 
 def _count_kept(connection: Connection, model: str) -> None:
     """Count again what is kept of each version's feedback."""
-    of_version = (feedback.c.version == feedback_sums.c.version, *_above(model, 0))
-    counts = {
-        f"kept_{name}": select(func.coalesce(func.sum(feedback.c[name]), 0)).where(*of_version)
-        for name in ("rows", "bytes")
-    }
-    again = update(feedback_sums).where(feedback_sums.c.model == model)
-    connection.execute(again.values({name: count.scalar_subquery() for name, count in counts.items()}))
+    of_model = update(feedback_sums).where(feedback_sums.c.model == model)
+    connection.execute(of_model.values(kept_rows=0, kept_bytes=0))
+    sums = (func.sum(feedback.c.rows), func.sum(feedback.c.bytes))
+    kept = select(feedback.c.version, *sums).where(*_above(model, 0)).group_by(feedback.c.version)
+    for version, rows, size in connection.execute(kept).all():
+        of_version = of_model.where(feedback_sums.c.version == version)
+        connection.execute(of_version.values(kept_rows=rows, kept_bytes=size))
 
 
 def _page(connection: Connection, model: str, above: int, upto: int) -> list[Content]:

@@ -130,14 +130,25 @@ def test_rows_come_in_order_in_pages_of_bounded_size(feedback, monkeypatch):
 def test_what_a_dataset_holds_can_be_given_up_and_the_figures_stay(feedback):
     used = feedback.add(new(3, content="x" * 10), key="k", fingerprint="a", **ROOM)[0].number
     feedback.note_use("iris", FIRST, used)
-    feedback.add(new(5), **ROOM)
+    feedback.add(new(2), **ROOM)
+    feedback.add(new(3, version=2), **ROOM)
     assert feedback.give_up("iris", FIRST) == 1
     assert feedback.give_up("iris", FIRST) == 0
     assert feedback.kept("iris") == 5
-    assert feedback.standings("iris")[0].rows == 8
+    assert [each.rows for each in feedback.standings("iris")] == [5, 3]
     assert not feedback.add(new(3), key="k", fingerprint="a", **ROOM)[1]
     assert feedback.not_in("iris", BASE) == 5
-    feedback.add(new(5), most_rows=10, most_bytes=4)
+    feedback.add(new(5), most_rows=10, most_bytes=6)
+    with pytest.raises(FeedbackFull):
+        feedback.add(new(1), most_rows=10, most_bytes=1 << 20)
+
+
+def test_a_version_none_of_whose_rows_are_kept_takes_no_room(feedback):
+    used = feedback.add(new(3), **ROOM)[0].number
+    feedback.add(new(5, version=2), **ROOM)
+    feedback.note_use("iris", FIRST, used)
+    feedback.give_up("iris", FIRST)
+    assert feedback.kept("iris") == 5
 
 
 def test_what_is_forgotten_leaves_nothing_and_its_numbers_are_not_used_again(feedback):
