@@ -64,6 +64,7 @@ class ModelCache:
         self._lock = threading.Lock()  # for writing _held and _pending
         self._held: dict[str, _Held] = {}
         self._turns = count()  # of two that looked, who looked first
+        self._evictions = 0  # those whose references are no longer held
         self._pending: set[str] = set()
         self._failures: dict[str, _Failure] = {}
         self._proven: dict[str, int] = {}
@@ -92,10 +93,11 @@ class ModelCache:
         """Loads and warms a version that no reference may mean yet; raises as `Repository.load`."""
         return self._loaded.get((name, version))
 
-    def refresh(self, name: str) -> None:
-        """Brings every held reference to this model up to date now: whoever hears here that an alias was moved, or a
-        version deleted, is answered accordingly from then on."""
-        for ref, held in [pair for pair in list(self._held.items()) if pair[0].partition("@")[0] == name]:
+    def refresh(self, *names: str) -> None:
+        """Brings every held reference to these models up to date now: whoever hears here that an alias was moved, or
+        a version deleted, is answered accordingly from then on."""
+        wanted = set(names)
+        for ref, held in [pair for pair in list(self._held.items()) if pair[1].key[0] in wanted]:
             with suppress(NeuronaError):
                 if not self._unchanged(ref, held):
                     self._follow(ref)
@@ -225,6 +227,9 @@ class ModelCache:
             if before is None or before.turn < held.turn:
                 self._held[ref] = held
             self._failures.pop(ref, None)
+            if (evictions := self._loaded.evictions) == self._evictions:
+                return
+            self._evictions = evictions
             kept = {*self._loaded.sizes(), held.key}
             for other in [other for other, old in self._held.items() if old.key not in kept]:
                 del self._held[other]

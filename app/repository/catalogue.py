@@ -9,6 +9,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,13 @@ class Catalogue:
         self._root = root
         self._max_parameters, self._map_from = max_parameters, map_from
 
-    def names(self) -> list[str]:
-        """The names of all models with a version, sorted; `StorageFailed` if the folder cannot be read."""
-        return [name for name in sorted(folders(self._root)) if is_name(name) and self._has_versions(name)]
+    def names(self, *, after: str = "", most: int | None = None) -> list[str]:
+        """The names of models with a version, sorted: all, or up to `most` of those behind `after`.
+
+        `StorageFailed` if the folder cannot be read.
+        """
+        behind = (name for name in sorted(folders(self._root)) if name > after and is_name(name))
+        return list(islice(filter(self._has_versions, behind), most))
 
     def versions(self, name: str) -> list[int]:
         """The complete versions of a model, ascending; empty for a model that does not exist."""

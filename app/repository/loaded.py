@@ -18,6 +18,7 @@ class LoadedModels:
         self._capacity = capacity_bytes
         self._lock = threading.Lock()
         self._models: OrderedDict[Key, tuple[Model, int]] = OrderedDict()
+        self._bytes = 0  # of all models here
         self._flights: dict[Key, Future[Model]] = {}
         self.loads = self.failures = self.evictions = 0  # in all
 
@@ -45,7 +46,7 @@ class LoadedModels:
         """Lets go of all versions of a model."""
         with self._lock:
             for key in [key for key in self._models if key[0] == name]:
-                del self._models[key]
+                self._bytes -= self._models.pop(key)[1]
 
     def sizes(self) -> dict[Key, int]:
         """What is here, least recently used first, with its bytes."""
@@ -66,12 +67,11 @@ class LoadedModels:
                 self.loads += 1
                 del self._flights[key]
                 self._models[key] = (model, size)
+                self._bytes += size
                 self._evict()
             flight.set_result(model)
 
     def _evict(self) -> None:
-        total = sum(size for _, size in self._models.values())
-        while total > self._capacity and len(self._models) > 1:
-            _, (_, size) = self._models.popitem(last=False)
-            total -= size
+        while self._bytes > self._capacity and len(self._models) > 1:
+            self._bytes -= self._models.popitem(last=False)[1][1]
             self.evictions += 1

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import orjson
+
 from core import profile as profiles
 from core.encoding import Encoding, VectorColumn
 from core.inference import fold
@@ -12,6 +14,7 @@ from core.network import Params, sizes
 from core.profile import Profile
 
 Class = str | int | bool
+_UNPACKED = 5  # bytes that Python takes, about, for each of a JSON text
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,7 +52,8 @@ class Model:
         if self.folded is not None:
             weights += self.folded[0].weight.nbytes
         vectors = [column for column in self.encoding.columns if isinstance(column, VectorColumn)]
-        return weights + sum(v.mean.nbytes + v.scale.nbytes for v in vectors) + _estimate(self.card)
+        numbers = sum(column.mean.nbytes + column.scale.nbytes for column in vectors)
+        return weights + numbers + _UNPACKED * len(orjson.dumps(dict(self.card)))
 
 
 def profile_in(card: Mapping[str, Any]) -> Profile | None:
@@ -76,13 +80,3 @@ def class_places(classes: Sequence[Class], wanted: Iterable[Class]) -> list[int 
     """For each class wanted, its place among `classes`, or None; True and 1 are different classes."""
     known = {(type(each), each): place for place, each in enumerate(classes)}
     return [known.get((type(each), each)) for each in wanted]
-
-
-def _estimate(value: object) -> int:
-    if isinstance(value, str):
-        return 64 + len(value)
-    if isinstance(value, Mapping):
-        return 64 + sum(_estimate(key) + _estimate(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return 64 + sum(map(_estimate, value))
-    return 32

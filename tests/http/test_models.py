@@ -1,7 +1,12 @@
 """Models are listed, moved by alias, rolled back, given away as weights, and deleted when nothing needs them."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 import safetensors.numpy
+
+SHIPPED = Path(__file__).parents[2] / "models"
 
 
 def test_a_trained_model_is_listed_with_versions_and_aliases(site, client):
@@ -18,6 +23,15 @@ def test_a_trained_model_is_listed_with_versions_and_aliases(site, client):
         "drift": None,
         "warnings": [],
     }
+
+
+def test_models_are_paged_by_name(site, client):
+    for name in ("c", "a", "b"):
+        shutil.copytree(SHIPPED / "iris", site.settings.models / name)
+    first = client.get("/v1/models?limit=2").json()
+    assert ([each["name"] for each in first["items"]], first["next_cursor"]) == (["a", "b"], "b")
+    last = client.get("/v1/models?limit=2&cursor=b").json()
+    assert ([each["name"] for each in last["items"]], last["next_cursor"]) == (["c"], None)
 
 
 def test_a_model_whose_aliases_cannot_be_read_is_listed_beside_the_others(site, client):

@@ -42,6 +42,15 @@ def test_a_model_larger_than_the_bound_is_kept_alone(loading):
     assert list(models.sizes()) == [("iris", 2)]
 
 
+def test_what_was_let_go_of_makes_room(loading, make_model):
+    models = LoadedModels(loading, 2 * make_model().nbytes)
+    for name in ("iris", "digits", "letters"):
+        models.get((name, 1))
+        models.drop("iris")
+    assert list(models.sizes()) == [("digits", 1), ("letters", 1)]
+    assert models.evictions == 0
+
+
 def test_threads_that_want_the_same_version_load_it_once(make_model):
     started, go, asked = threading.Event(), threading.Event(), []
 

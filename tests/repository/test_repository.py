@@ -40,6 +40,15 @@ def test_a_published_model_is_loaded_as_it_was(repository, make_model):
     assert loaded.card["created_at"].startswith("2026-01-01T00:00:")
 
 
+def test_names_come_in_order_all_of_them_or_some_behind_another(repository, make_model, root):
+    for name in ("c", "a", "d", "b"):
+        repository.publish(make_model(1, name=name))
+    (root / "bb" / "1").mkdir(parents=True)  # not complete, and so no model
+    assert repository.names() == ["a", "b", "c", "d"]
+    assert repository.names(after="a", most=2) == ["b", "c"]
+    assert repository.names(after="c", most=2) == ["d"]
+
+
 def test_a_loaded_model_can_be_published_under_another_name(repository, make_model, root):
     repository.publish(make_model(1))
     (root / "other").mkdir()

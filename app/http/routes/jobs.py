@@ -53,8 +53,7 @@ def list_jobs(
     cursor: Annotated[Cursor, Query(json_schema_extra={"pattern": "^[0-9]{1,18}$"})] = None,
 ) -> JobPage:
     items, next_cursor = rooms.jobs.page(model=model, state=state, kind=kind, limit=limit, cursor=cursor)
-    for name in {job.model for job in items if job.promoted}:
-        rooms.cache.refresh(name)
+    rooms.cache.refresh(*(job.model for job in items if job.promoted))
     return JobPage(items=items, next_cursor=next_cursor)
 
 

@@ -90,8 +90,9 @@ class AliasAnswer(BaseModel):
     responses={200: answer("A page", {"items": [MODEL], "next_cursor": None}), **problem(422, 503)},
 )
 def list_models(rooms: Rooms, limit: Limit = 50, cursor: Cursor = None) -> ModelPage:
-    names = [name for name in rooms.repository.names() if cursor is None or name > cursor]
+    names = rooms.repository.names(after=cursor or "", most=limit + 1)
     more = names[limit - 1] if len(names) > limit else None
+    rooms.cache.refresh(*names[:limit])
     return ModelPage(items=[_model(rooms, name) for name in names[:limit]], next_cursor=more)
 
 
@@ -104,6 +105,7 @@ def get_model(rooms: Rooms, ref: Name) -> ModelDetails:
     """Takes a bare name; what is known of one version is on its card."""
     if "@" in ref:
         raise Invalid(Problem(message=f"{ref!r} is a version; its card is at /v1/models/{ref}/card"))
+    rooms.cache.refresh(ref)
     found = _model(rooms, ref)
     if not found.versions:
         raise ModelNotFound(name=ref)
@@ -251,7 +253,6 @@ def _drifted(columns: list[DriftedColumn], threshold: float) -> list[str]:
 
 
 def _model(rooms: Services, name: str) -> ModelAnswer:
-    rooms.cache.refresh(name)
     versions = rooms.repository.versions(name)
     try:
         return ModelAnswer(name=name, versions=versions, aliases=rooms.repository.aliases(name))
