@@ -74,11 +74,8 @@ class Webhooks:
             heard, reason = False, type(error).__name__
         if heard or tries >= self.most_tries:
             if not heard:
-                log.warning(
-                    "job %s: its webhook was given up after %d tries: %s",
-                    *(job.id, tries, reason),
-                    extra={"job_id": job.id},
-                )
+                message, named = "job %s: its webhook was given up after %d tries: %s", {"job_id": job.id}
+                log.warning(message, job.id, tries, reason, extra=named)
             self.jobs.settle_webhook(job.id, tries=tries, due=None)
         else:
             pause = min(_FIRST_PAUSE * 2 ** (tries - 1), _LONGEST_PAUSE)

@@ -82,7 +82,8 @@ def _matched(ports: tuple[Port, ...], tensors: tuple[Tensor, ...]) -> list[Tenso
         if name not in by_name:
             raise wrong(f"input {shown(name)} is missing; the model takes {listed(names)}")
     if len(by_name) != len(names):
-        unknown = next(name for name in by_name if name not in set(names))
+        known = set(names)
+        unknown = next(name for name in by_name if name not in known)
         raise wrong(f"there is no input {shown(unknown)}; the model takes {listed(names)}")
     return [by_name[name] for name in names]
 

@@ -85,10 +85,10 @@ async def get_history(
     """With `wait` the answer waits until there is an epoch after `after`, or the job has ended."""
     if wait:
         await _first(request.app.state.feeds, job_id, after, wait)
-    epochs = await anyio.to_thread.run_sync(lambda: rooms.jobs.history(job_id, after=after))
-    if choose(accept, ("application/json", "text/csv")) == "text/csv":
-        return Response(_csv(epochs), media_type="text/csv")
-    return Response(History(epochs=epochs).model_dump_json(), media_type="application/json")
+    kind = choose(accept, ("application/json", "text/csv"))
+    write = _csv if kind == "text/csv" else _json
+    text = await anyio.to_thread.run_sync(lambda: write(rooms.jobs.history(job_id, after=after)))
+    return Response(text, media_type=kind)
 
 
 @router.get(
@@ -152,6 +152,10 @@ async def _first(feeds: Feeds, job_id: str, after: int, seconds: float) -> None:
             async for news in watch:
                 if news is not None and (news.epochs or news.job.finished):
                     return
+
+
+def _json(epochs: list[EpochRecord]) -> str:
+    return History(epochs=epochs).model_dump_json()
 
 
 def _csv(epochs: list[EpochRecord]) -> str:

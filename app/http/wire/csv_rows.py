@@ -90,7 +90,8 @@ def _rows(text: str, schema: tuple[str, ...], max_rows: int) -> tuple[list[Row],
 def _picker(header: list[str], schema: tuple[str, ...]) -> Callable[[Row], Row]:
     """Puts a row's cells into the schema's order."""
     check_header(header, schema)
-    return (lambda row: row) if len(schema) == 1 else itemgetter(*map(header.index, schema))
+    places = {name: place for place, name in enumerate(header)}
+    return (lambda row: row) if len(schema) == 1 else itemgetter(*map(places.__getitem__, schema))
 
 
 # numbers
