@@ -1,7 +1,9 @@
-"""What all tests share: no setting of the caller's environment, no hurried example, and arithmetic that complains."""
+"""What all tests share: no setting of the caller's environment, no hurried example, arithmetic that complains,
+and a database to copy."""
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,3 +26,15 @@ def _strict_arithmetic() -> Iterator[None]:
     """No overflow, division by zero or invalid operation passes in silence; underflow to 0 is meant."""
     with np.errstate(all="raise", under="ignore"):
         yield
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with all tables and nothing in them: a copy is there sooner than one that is made."""
+    from app.jobs import JobStore  # the tests of core need nothing of the server
+
+    path = tmp_path_factory.mktemp("database") / "neurona.db"
+    store = JobStore(f"sqlite:///{path}")
+    store.prepare()
+    store.close()
+    return path

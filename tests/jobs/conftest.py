@@ -1,6 +1,7 @@
 """A database of its own for every test, and a clock that the test moves."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -50,7 +51,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(url: str, clock: Clock) -> Iterator[JobStore]:
+def store(url: str, clock: Clock, empty_database: Path) -> Iterator[JobStore]:
+    if url.startswith("sqlite:///"):
+        shutil.copy(empty_database, url.removeprefix("sqlite:///"))
     store = JobStore(url, now=clock)
     store.prepare()
     yield store

@@ -1,5 +1,6 @@
 """A place to train in: rooms of its own for every test, and jobs run in this process."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -67,7 +68,7 @@ class Bench:
 
 
 @pytest.fixture
-def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+def make_bench(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Bench]]:
     made: list[Bench] = []
 
     def make(**settings: object) -> Bench:
@@ -75,6 +76,7 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         folder.mkdir()
         chosen = Settings(data=folder / "data", models=folder / "models", trainer=False, **settings)
         chosen.data.mkdir()
+        shutil.copy(empty_database, chosen.data)
         bench = Bench(place=build_workplace(chosen), store=JobStore(chosen.database))
         bench.store.prepare()
         made.append(bench)
