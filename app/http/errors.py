@@ -5,12 +5,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,6 +21,8 @@ from app import errors
 from app.http.wire.problems import MOST
 
 log = logging.getLogger("neurona.http")
+
+_Record = TypeVar("_Record", bound=BaseModel)
 
 _TYPE = re.compile(r"constrained-\w+|(literal|dict|list)\[.*\]")
 
@@ -144,6 +147,14 @@ def unexpected(request: Request) -> Response:
     """The answer where a bug showed itself: its id, and nothing of its insides."""
     detail = "An unexpected error happened; the server's log has it under this request id."
     return _answer(request, 500, detail, code="internal_error")
+
+
+def checked(kind: type[_Record], value: object) -> _Record:
+    """The value as a record of that kind. Raises: Invalid."""
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise invalid(error.errors()) from error
 
 
 def invalid(found: Iterable[Any]) -> errors.Invalid:

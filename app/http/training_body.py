@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import anyio.to_thread
 import orjson
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from starlette.requests import Request
 
 from app.datasets.inline import as_cells
@@ -13,7 +13,7 @@ from app.datasets.store import Dataset
 from app.errors import Invalid, Problem, Unreadable
 from app.http import uploads
 from app.http.bodies import Patience, read_json
-from app.http.errors import invalid
+from app.http.errors import checked
 from app.http.services import Services
 from app.jobs import Algorithm, Hyperparameters, Promote
 from app.jobs.records import Record, Webhook
@@ -75,15 +75,15 @@ async def read(
     if media_type not in ("", "application/json"):
         _check_alone(fields)
         dataset = await _store(request, services)
-        return _body(fields), dataset.id
+        return checked(TrainBody, fields), dataset.id
     raw, value = await read_json(request, services.settings)
     if media_type == "" and raw:
         raise Unreadable(what="The body", reason="it has no Content-Type")
     if "instances" in value:
         _check_alone(fields)
         dataset = await _store_json(value, request, services, schema)
-        return _body(fields), dataset.id
-    said = _body(_merged(fields, value))
+        return checked(TrainBody, fields), dataset.id
+    said = checked(TrainBody, _merged(fields, value))
     if said.data is None:
         for name in _OF_DATA:
             if name in request.query_params:
@@ -151,13 +151,6 @@ def _unknown(name: str) -> Invalid:
 def names_in(text: str | None) -> tuple[str, ...]:
     """A list of names written with commas."""
     return tuple(name for name in (text or "").split(",") if name)
-
-
-def _body(fields: Mapping[str, Any]) -> TrainBody:
-    try:
-        return TrainBody.model_validate(fields)
-    except ValidationError as error:
-        raise invalid(error.errors()) from error
 
 
 def _merged(query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import hashlib
 from datetime import timedelta
-from typing import Any
 
 import anyio.to_thread
 import orjson
@@ -11,7 +10,7 @@ from starlette.requests import Request
 
 from app.errors import DatasetNotFound, NotFound, NotVerifiable
 from app.http.bodies import read_json
-from app.http.errors import invalid
+from app.http.errors import checked
 from app.http.services import Services
 from app.http.training_requests import idempotency_key, log_accepted, memory_needed, shape_of
 from app.jobs import Algorithm, Hyperparameters, Job, NewJob, plan
@@ -35,18 +34,11 @@ async def accept(request: Request, services: Services, ref: str) -> tuple[Job, b
 
     Raises: NotVerifiable, if what the version was trained from is gone or not known; and as submitting does.
     """
-    said = _body((await read_json(request, services.settings))[1])
+    said = checked(VerifyBody, (await read_json(request, services.settings))[1])
     key = idempotency_key(request)
     job, created = await anyio.to_thread.run_sync(_decide, services, ref, said, key)
     log_accepted(request, job, created)
     return job, created
-
-
-def _body(value: dict[str, Any]) -> VerifyBody:
-    try:
-        return VerifyBody.model_validate(value)
-    except ValidationError as error:
-        raise invalid(error.errors()) from error
 
 
 def _decide(services: Services, ref: str, said: VerifyBody, key: str | None) -> tuple[Job, bool]:

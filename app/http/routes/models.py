@@ -3,11 +3,11 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import AliasesBroken, Invalid, ModelNotFound, Problem, StorageFailed
 from app.http.bodies import read_json
-from app.http.errors import invalid
+from app.http.errors import checked
 from app.http.parts import File
 from app.http.routes.dependencies import Alias, Cursor, Limit, Name, Ref, Rooms
 from app.http.routes.examples import CONFLICT, NOT_FOUND, PROBLEMS, answer, binary, problem
@@ -68,10 +68,7 @@ class Target(BaseModel):
 
 async def target(request: Request, rooms: Rooms) -> Target:
     """The body, read within the limits that every JSON body has."""
-    try:
-        return Target.model_validate((await read_json(request, rooms.settings))[1])
-    except ValidationError as error:
-        raise invalid(error.errors()) from error
+    return checked(Target, (await read_json(request, rooms.settings))[1])
 
 
 class AliasAnswer(BaseModel):
