@@ -22,7 +22,7 @@ from app.http.wire.schema import check_finite, finite_columns, is_vector, names
 from app.jobs import Feedback, FeedbackUse, NewFeedback
 from app.jobs.feedback import Content, Verdict
 from app.repository.model import Class, Model, class_places, part
-from app.repository.names import check_name
+from app.repository.names import PRODUCTION, check_name
 from app.serving import predictor
 from core.arrays import Array
 from core.encoding import Encoding, RawColumns
@@ -160,7 +160,7 @@ def production_dataset(services: Services, name: str) -> str | None:
 
     Raises: ModelNotFound.
     """
-    version = services.repository.aliases(name).get("production")
+    version = services.repository.aliases(name).get(PRODUCTION)
     if version is None:
         if not services.repository.versions(name):
             raise ModelNotFound(name=name)

@@ -14,6 +14,7 @@ from app.http.routes.examples import CONFLICT, NOT_FOUND, PROBLEMS, answer, bina
 from app.http.routes.feedback import FeedbackOnVersion, on_version
 from app.http.routes.samples import ALIAS, CARD, MODEL, MODEL_DETAILS, ROLLED_BACK
 from app.http.services import Services
+from app.repository.names import PRODUCTION
 
 router = APIRouter(tags=["models"])
 
@@ -215,15 +216,15 @@ def delete_alias(rooms: Rooms, name: Name, alias: Alias) -> Response:
     },
 )
 def rollback(rooms: Rooms, name: Name) -> AliasAnswer:
-    previous = rooms.repository.aliases(name).get("production")
+    previous = rooms.repository.aliases(name).get(PRODUCTION)
     version = rooms.repository.rollback(name)
     rooms.cache.refresh(name)
-    return AliasAnswer(model=name, alias="production", version=version, previous=previous)
+    return AliasAnswer(model=name, alias=PRODUCTION, version=version, previous=previous)
 
 
 def _details(rooms: Services, found: ModelAnswer) -> ModelDetails:
     """What is known of production beside its card; a database that is away costs only that."""
-    production = found.aliases.get("production")
+    production = found.aliases.get(PRODUCTION)
     feedback, drift, warnings = None, None, list(found.warnings)
     try:
         for standing in rooms.feedback.standings(found.name):
