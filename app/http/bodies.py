@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Coroutine, Generator
 from types import coroutine
 from typing import Any, NamedTuple
 
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
@@ -74,7 +75,8 @@ async def read_json(request: Request, settings: Settings) -> tuple[bytes, dict[s
         setting="max_json_bytes",
         patience=Patience.of(settings),
     )
-    value = parse(body or b"{}", most_levels=settings.max_json_depth)
+    # In a thread: a large body takes seconds, which predictions would wait for.
+    value = await anyio.to_thread.run_sync(lambda: parse(body or b"{}", most_levels=settings.max_json_depth))
     if not isinstance(value, dict):
         raise Invalid(Problem(message="the body is a JSON object", location="body"))
     return body, value

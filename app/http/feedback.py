@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
+import anyio.to_thread
 import numpy as np
 import orjson
 from starlette.requests import Request
@@ -61,8 +62,7 @@ async def read(request: Request, services: Services) -> Sent:
         setting="max_feedback_request_bytes",
         patience=Patience.of(settings),
     )
-    value = parse(body, most_levels=settings.max_json_depth)
-    sent = _members(value)
+    sent = await anyio.to_thread.run_sync(lambda: _members(parse(body, most_levels=settings.max_json_depth)))
     if len(sent.instances) > settings.max_feedback_request_rows:
         raise TooLarge(
             what=f"Feedback of {len(sent.instances)} rows",
