@@ -7,10 +7,12 @@ import numpy as np
 from app.datasets.store import DatasetStore, OpenDataset, Wanted
 from app.errors import Invalid, Problem
 from app.http.uploads import Body
+from app.http.wire.problems import Problems, described
 from app.http.wire.schema import is_vector, names
 from app.repository.model import Model, class_places
 from app.serving import predictor
-from core.encoding import CategoricalColumn, Codes, Encoding, RawColumns
+from core.arrays import Array
+from core.encoding import CategoricalColumn, Codes, Encoding, NumericColumn, RawColumns
 from core.metrics import evaluate as judge
 
 
@@ -33,7 +35,8 @@ def evaluate(model: Model, datasets: DatasetStore, body: Body, *, label: str | N
         ),
     ) as opened:
         places = _places(model, opened)
-        logs = predictor.log_probabilities(model, _rows(opened.columns(), model.encoding))
+        columns = _checked(opened.columns(), model.encoding)
+        logs = predictor.log_probabilities(model, _rows(columns, model.encoding))
         metrics = judge(logs, places[opened.labels])
     return {
         "model": model.name,
@@ -53,6 +56,34 @@ def _places(model: Model, opened: OpenDataset) -> np.ndarray[Any, Any]:
         message = f"the model has no class {unknown[0]!r}; it has {classes}"
         raise Invalid(Problem(message=message, location="labels"))
     return np.array(found)
+
+
+def _checked(columns: RawColumns, encoding: Encoding) -> RawColumns:
+    """The columns, those of truth in lower case, as the model knows it; a CSV may have `True`.
+
+    Raises: Invalid, for text where the model has a number or a truth: it would count as missing.
+    """
+    checked, problems = dict(columns), Problems("row {}")
+    for column in encoding.columns:
+        raw = columns.get(column.name)
+        if not isinstance(raw, Codes):
+            continue
+        if isinstance(column, NumericColumn):
+            _refuse(raw, raw.codes >= 0, "a number", column.name, problems)
+        elif isinstance(column, CategoricalColumn) and column.boolean:
+            words = tuple(word.lower() for word in raw.vocabulary)
+            other = [code for code, word in enumerate(words) if word not in ("true", "false")]
+            _refuse(raw, np.isin(raw.codes, other), "true or false", column.name, problems)
+            checked[column.name] = Codes(raw.codes, words)
+    problems.settle()
+    return checked
+
+
+def _refuse(raw: Codes, wrong: Array, expected: str, column: str, problems: Problems) -> None:
+    """Name the first of the cells that are `wrong` (m,), if any is."""
+    for row in np.flatnonzero(wrong)[:1].tolist():
+        got = described(raw.vocabulary[raw.codes[row]])
+        problems.add(row, f"expected {expected}, got {got}", column)
 
 
 def _rows(columns: RawColumns, encoding: Encoding) -> predictor.Rows:

@@ -156,3 +156,40 @@ def test_lists_of_a_single_cell_are_its_column(site, client, cell):
     answer = client.post("/v1/models/single/evaluate", json={"instances": rows, "labels": labels})
     assert answer.status_code == 200, answer.text
     check(client, "single", rows, labels, answer.json()["metrics"])
+
+
+def truths():
+    """Rows of which a boolean alone tells the label, and the labels."""
+    rows = [{"size": i % 5, "new": i % 2 == 0} for i in range(40)]
+    return rows, ["fresh" if row["new"] else "used" for row in rows]
+
+
+@pytest.mark.parametrize("written", ["true,false", "True,False", "TRUE,FALSE"])
+def test_truth_in_a_csv_is_truth_however_it_is_written(site, client, written):
+    """As it is where a model is trained, and as pandas writes it."""
+    rows, labels = truths()
+    yes, no = written.split(",")
+    pairs = zip(rows, labels, strict=True)
+    lines = [f"{row['size']},{yes if row['new'] else no},{label}" for row, label in pairs]
+    csv = "\n".join(["size,new,label", *lines])
+    assert client.post("/v1/models/ages/train?max_epochs=20", content=csv, headers=CSV).status_code == 202
+    site.work()
+    answer = client.post("/v1/models/ages/evaluate", content=csv, headers=CSV)
+    check(client, "ages", rows, labels, answer.json()["metrics"])
+
+
+@pytest.mark.parametrize(
+    ("size", "new", "column", "message"),
+    [
+        ("x", "true", "size", "row 1, column 'size': expected a number, got the string 'x'"),
+        ("1", "1", "new", "row 1, column 'new': expected true or false, got the string '1'"),
+        ("1", "yes", "new", "row 1, column 'new': expected true or false, got the string 'yes'"),
+    ],
+)
+def test_text_where_the_model_has_none_is_refused_by_its_place(site, client, size, new, column, message):
+    rows, labels = truths()
+    assert site.train_on("ages", {"instances": rows, "labels": labels})["state"] == "succeeded"
+    csv = f"size,new,label\n,,fresh\n{size},{new},fresh\n"
+    answer = client.post("/v1/models/ages/evaluate", content=csv, headers=CSV)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"] == [{"message": message, "location": "row 1", "row": 1, "column": column}]
