@@ -193,3 +193,20 @@ def test_text_where_the_model_has_none_is_refused_by_its_place(site, client, siz
     answer = client.post("/v1/models/ages/evaluate", content=csv, headers=CSV)
     assert answer.status_code == 422, answer.text
     assert answer.json()["errors"] == [{"message": message, "location": "row 1", "row": 1, "column": column}]
+
+
+def test_no_advice_is_given_that_cannot_be_taken(site, client):
+    """What a column is the model knows; to train, `?categorical=` says it."""
+    site.train()
+    csv = IRIS + b"x,1,1,1,setosa\n"
+    answer = client.post("/v1/models/iris/evaluate", content=csv, headers=CSV)
+    assert answer.status_code == 422
+    assert (answer.json()["errors"][0]["row"], "categorical" in answer.json()["detail"]) == (150, False)
+    assert "categorical=" in client.post("/v1/datasets", content=csv, headers=CSV).json()["detail"]
+
+
+@pytest.mark.parametrize("field", ["lable", "categorical"])
+def test_a_field_of_the_url_that_is_none_is_refused(site, client, field):
+    site.train()
+    answer = client.post(f"/v1/models/iris/evaluate?{field}=species", content=IRIS, headers=CSV)
+    assert (answer.status_code, answer.json()["errors"][0]["location"]) == (422, f"query.{field}")

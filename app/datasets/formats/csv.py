@@ -27,7 +27,7 @@ class CsvSource:
     labels_are_text = True
 
     def __init__(self, path: Path, options: Options) -> None:
-        self._path = path
+        self._path, self._choice = path, options.wanted is None
         self._header = read_header(path)
         self.warnings: list[str] = []
         names = list(self._header.names)
@@ -123,7 +123,9 @@ class CsvSource:
         )
 
     def _explained(self, error: Exception, done: int) -> NeuronaError:
-        fault = self._unclosed() or find_fault(self._path, self._header, self._numeric, done)
+        fault = self._unclosed() or find_fault(
+            self._path, self._header, self._numeric, done, choice=self._choice
+        )
         if fault is not None:
             return fault
         reason = str(error).replace(str(self._path), "the file").splitlines()[0][:200]

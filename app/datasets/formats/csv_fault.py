@@ -42,11 +42,16 @@ def is_number(text: str) -> bool:
     return True
 
 
-def find_fault(path: Path, header: Header, typed: Mapping[str, FirstCell], start: int) -> NeuronaError | None:
-    """The first fault from row `start` on: ragged, not UTF-8, or text in one of the columns `typed`."""
+def find_fault(
+    path: Path, header: Header, typed: Mapping[str, FirstCell], start: int, *, choice: bool
+) -> NeuronaError | None:
+    """The first fault from row `start` on: ragged, not UTF-8, or text in one of the columns `typed`.
+
+    choice: whether the sender may have them taken as text.
+    """
     try:
         for line in _rows(path, header):
-            if line.row >= start and (fault := _fault(line, header, typed)):
+            if line.row >= start and (fault := _fault(line, header, typed, choice)):
                 return fault
     except csv.Error as error:
         return Unreadable(what="The CSV body", reason=str(error))
@@ -92,7 +97,7 @@ def _rows(path: Path, header: Header) -> Iterator[Line]:
             before = reader.line_num
 
 
-def _fault(line: Line, header: Header, typed: Mapping[str, FirstCell]) -> NeuronaError | None:
+def _fault(line: Line, header: Header, typed: Mapping[str, FirstCell], choice: bool) -> NeuronaError | None:
     place = f"line {line.line}"
     stray = stray_byte("".join(line.cells))
     if stray is not None:
@@ -106,7 +111,7 @@ def _fault(line: Line, header: Header, typed: Mapping[str, FirstCell]) -> Neuron
         if name in typed and cell not in MISSING and not is_number(cell):
             return Invalid(
                 Problem(
-                    message=_not_numeric(name, typed[name], line.row, cell),
+                    message=_not_numeric(name, typed[name], line.row, cell, choice),
                     location=place,
                     row=line.row,
                     column=name,
@@ -115,8 +120,9 @@ def _fault(line: Line, header: Header, typed: Mapping[str, FirstCell]) -> Neuron
     return None
 
 
-def _not_numeric(name: str, first: FirstCell, row: int, cell: str) -> str:
+def _not_numeric(name: str, first: FirstCell, row: int, cell: str, choice: bool) -> str:
+    advice = f"; send ?categorical={name} to take it as text" if choice else ""
     return (
         f"column {name!r} is numeric by its first cell {first.text!r} (row {first.row}), "
-        f"but row {row} has {cell[:100]!r}; send ?categorical={name} to take it as text"
+        f"but row {row} has {cell[:100]!r}{advice}"
     )

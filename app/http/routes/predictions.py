@@ -11,6 +11,7 @@ from app.http.evaluation import evaluate
 from app.http.routes.dependencies import Ref, Rooms
 from app.http.routes.examples import DATA_BODY, PREDICT_BODY, PREDICTION, PROBLEMS, answer, problem
 from app.http.routes.samples import EVALUATION
+from app.http.training_body import check_fields
 
 router = APIRouter(tags=["predictions"])
 
@@ -43,6 +44,7 @@ async def post_evaluate(
     label: Annotated[str | None, Query(description="name of the label column; default: the last")] = None,
 ) -> dict[str, Any]:
     """Labelled rows with the model's columns, in any format that training takes; nothing of them is kept."""
+    check_fields(request.query_params, ["label"])
     model = await anyio.to_thread.run_sync(rooms.predictor.model, ref)
     return await uploads.received(
         request,
