@@ -114,8 +114,9 @@ async def _store_json(
 
 def _of_data(request: Request) -> dict[str, Any]:
     """What the URL says of the data that comes along."""
-    label, name, categorical = map(request.query_params.get, _OF_DATA)
-    return {"label": label, "name": name, "categorical": names_in(categorical)}
+    query = request.query_params
+    categorical = names_in(query.getlist("categorical"))
+    return {"label": query.get("label"), "name": query.get("name"), "categorical": categorical}
 
 
 def _named(data: dict[str, Any], schema: Callable[[], Schema | None]) -> dict[str, Any]:
@@ -148,9 +149,9 @@ def _unknown(name: str) -> Invalid:
     return Invalid(Problem(message=f"there is no field {name!r}", location=f"query.{name}"))
 
 
-def names_in(text: str | None) -> tuple[str, ...]:
-    """A list of names written with commas."""
-    return tuple(name for name in (text or "").split(",") if name)
+def names_in(texts: Iterable[str]) -> tuple[str, ...]:
+    """A list of names written with commas, or one by one."""
+    return tuple(name for text in texts for name in text.split(",") if name)
 
 
 def _merged(query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +169,8 @@ def _query_fields(request: Request) -> dict[str, Any]:
         if name in (*_OF_DATA, "dry_run"):
             continue
         if name in Hyperparameters.model_fields:
-            hyperparameters[name] = _value(name, text)
+            several = ",".join(request.query_params.getlist(name))
+            hyperparameters[name] = _value(name, several if name == "hidden_layer_sizes" else text)
         elif name in TrainBody.model_fields and name != "data":
             fields[name] = _value(name, text)
         else:

@@ -43,7 +43,7 @@ class Site:
 
     def train(self, model: str = "iris", query: str = "label=species", **fields: Any) -> dict[str, Any]:
         """Train on iris and wait for the end; the job."""
-        options = "&".join(["hidden_layer_sizes=8", "max_epochs=15", query])
+        options = httpx.QueryParams("hidden_layer_sizes=8&max_epochs=15").merge(httpx.QueryParams(query))
         sent = self.client.post(
             f"/v1/models/{model}/train?{options}",
             content=(DATA / "iris.csv").read_bytes(),

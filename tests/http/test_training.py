@@ -161,6 +161,17 @@ def test_an_unknown_query_field_is_refused(client, iris_csv):
     assert "epochs" in answer.json()["detail"]
 
 
+def test_a_list_is_written_with_commas_or_one_by_one(client):
+    """As HTTP clients write a list. Of two layers one would else be left, and of two columns of text."""
+    csv = "zip,area,label\n" + "".join(f"{i % 3},{i % 2},{i % 2}\n" for i in range(8))
+    said = "hidden_layer_sizes=16&hidden_layer_sizes=8&categorical=zip&categorical=area"
+    for url in (f"/v1/models/m/train?dry_run=true&{said}", "/v1/datasets?categorical=zip&categorical=area"):
+        answer = client.post(url, content=csv, headers=CSV)
+        assert answer.is_success, answer.text
+        assert [column["type"] for column in answer.json()["columns"]] == ["categorical"] * 2
+        assert answer.json().get("hyperparameters", {}).get("hidden_layer_sizes", [16, 8]) == [16, 8]
+
+
 @pytest.mark.parametrize("name", ["Iris", "-iris", "a" * 65, "iris%20x", ".."])
 def test_a_model_name_outside_the_contract_is_refused(client, name):
     assert client.post(f"/v1/models/{name}/train", json={"data": ROWS}).status_code in (404, 405, 422)

@@ -39,7 +39,9 @@ async def post_dataset(
     rooms: Rooms,
     label: Annotated[str | None, Query(description="name of the label column; default: the last")] = None,
     name: Annotated[str | None, Query(max_length=200, description="a name for people")] = None,
-    categorical: Annotated[str | None, Query(description="columns to take as text, with commas")] = None,
+    categorical: Annotated[
+        list[str] | None, Query(description="columns to take as text, with commas")
+    ] = None,
 ) -> DatasetAnswer:
     """The body is streamed to disk in bounded memory. The same content again gets the same id."""
     check_fields(request.query_params)
@@ -48,7 +50,7 @@ async def post_dataset(
         rooms.datasets,
         label=label,
         name=name,
-        categorical=names_in(categorical),
+        categorical=names_in(categorical or ()),
         patience=Patience.of(rooms.settings),
     )
     response.status_code = 201 if created else 200
