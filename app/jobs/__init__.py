@@ -14,6 +14,7 @@ from app.jobs.records import (
     Progress,
     Promote,
     State,
+    Time,
 )
 from app.jobs.store import JobStore
 
@@ -36,4 +37,5 @@ __all__ = [
     "Promote",
     "Standing",
     "State",
+    "Time",
 ]

@@ -11,6 +11,7 @@ Kind = Literal["train", "verify"]
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled")
 
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]  # RFC 3339, UTC
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -177,9 +178,9 @@ class Job(NewJob, _Named):
 
     attempt: int = Field(0, exclude=True)
     webhook_tries: int = Field(0, exclude=True)
-    created_at: str
-    started_at: str | None = None
-    finished_at: str | None = None
+    created_at: Time
+    started_at: Time | None = None
+    finished_at: Time | None = None
     progress: Progress = Progress()
     metrics: dict[str, Any] | None = None
     promoted: bool | None = None

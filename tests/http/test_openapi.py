@@ -196,4 +196,33 @@ def test_where_keys_are_configured_the_document_does_not_promise_calls_without(m
 
 def test_every_training_field_is_a_parameter_of_the_url(document):
     names = {each["name"] for each in document["paths"]["/v1/models/{name}/train"]["post"]["parameters"]}
-    assert {"label", "hidden_layer_sizes", "patience", "promote", "warm_start", "dry_run"} <= names
+    fields = {"label", "hidden_layer_sizes", "patience", "promote", "warm_start", "dry_run", "metadata"}
+    assert fields <= names
+
+
+def test_times_are_told_as_times(document):
+    schemas = document["components"]["schemas"]
+    for name, field in [("Job", "finished_at"), ("DatasetAnswer", "created_at"), ("AliasMove", "at")]:
+        said = schemas[name]["properties"][field]
+        assert {"type": "string", "format": "date-time"}.items() <= said.get("anyOf", [said])[0].items(), name
+
+
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [
+        ("get /v1/jobs/{job_id}/history", "406"),  # an Accept that is not written
+        ("post /v1/datasets", "429"),  # max_uploads
+        ("post /v1/models/{ref}/evaluate", "429"),
+    ],
+)
+def test_what_a_route_refuses_it_tells(document, call, status):
+    method, path = call.split()
+    assert status in document["paths"][path][method]["responses"]
+
+
+def test_a_part_of_a_file_and_the_id_of_an_inference_are_told(document):
+    paths = document["paths"]
+    part = paths["/v1/models/{ref}/weights"]["get"]["responses"]["206"]
+    assert "application/octet-stream" in part["content"]
+    answer = paths["/v2/models/{name}/infer"]["post"]["responses"]["200"]["content"]["application/json"]
+    assert "id" in answer["schema"]["properties"]

@@ -30,6 +30,7 @@ class DatasetPage(BaseModel):
         201: answer("Stored", DATASET),
         200: {"model": DatasetAnswer, **answer("The same content was stored before", DATASET)},
         **PROBLEMS,
+        **problem(429),
     },
     openapi_extra={"requestBody": DATA_BODY},
 )

@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.jobs import Time
+
 _INSTANCES = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]
 _LABELLED = {
     "instances": [[5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3], [5.9, 3.0, 5.1, 1.8]],
@@ -102,7 +104,7 @@ class DatasetAnswer(BaseModel):
     label: str
     columns: list[DatasetColumn]
     classes: list[DatasetClass]
-    created_at: str
+    created_at: Time
     warnings: list[str]
     sha256: str | None = Field(None, description="of the rows as stored; null: stored by an earlier release")
 

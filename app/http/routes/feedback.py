@@ -11,7 +11,7 @@ from app.http.feedback import Sent
 from app.http.routes.dependencies import Name, Rooms
 from app.http.routes.examples import FEEDBACK_BODY, NOT_FOUND, PROBLEMS, answer, problem
 from app.http.routes.samples import FEEDBACK, FEEDBACK_SUMMARY
-from app.jobs import Standing
+from app.jobs import Standing, Time
 from app.repository.names import check_name
 
 router = APIRouter(tags=["feedback"])
@@ -36,7 +36,7 @@ class FeedbackAnswer(BaseModel):
     accuracy: float = Field(description="the part of these rows whose label production foresaw")
     log_loss: float | None = Field(description="over the rows whose label is one of its classes")
     unknown_labels: int = Field(description="rows whose label is none of its classes: never foreseen")
-    received_at: str
+    received_at: Time
     total_rows: int = Field(description="all rows of feedback that are kept of this model")
 
 
@@ -48,8 +48,8 @@ class FeedbackOnVersion(BaseModel):
     accuracy: float
     log_loss: float | None = Field(description="over the rows whose label is one of its classes")
     unknown_labels: int = Field(description="rows whose label is none of its classes: never foreseen")
-    since: str
-    until: str
+    since: Time
+    until: Time
 
 
 class FeedbackSummary(BaseModel):

@@ -193,11 +193,13 @@ INFER_BODY = body(
         ),
     },
 )
+_INFERRED = _object(model_name=_TEXT, model_version=_TEXT, outputs=_list(_TENSOR))
+_INFERRED["properties"]["id"] = {**_TEXT, "description": "that of the request, if it has one"}
 INFER_ANSWER: dict[str, Any] = {
     "description": "The outputs, as JSON or as binary data behind it",
     "content": {
         "application/json": {
-            "schema": _object(model_name=_TEXT, model_version=_TEXT, outputs=_list(_TENSOR)),
+            "schema": _INFERRED,
             "example": {
                 "model_name": "iris",
                 "model_version": "1",

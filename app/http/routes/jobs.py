@@ -72,7 +72,11 @@ def get_job(rooms: Rooms, job_id: JobId) -> Job:
     summary="The loss history, as JSON or CSV",
     response_model=History,
     response_description="The epochs, oldest first",
-    responses={**NOT_FOUND, 200: {"content": {"application/json": HISTORY, "text/csv": HISTORY_CSV}}},
+    responses={
+        **NOT_FOUND,
+        **problem(406),
+        200: {"content": {"application/json": HISTORY, "text/csv": HISTORY_CSV}},
+    },
 )
 async def get_history(
     request: Request,

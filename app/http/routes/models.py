@@ -152,7 +152,10 @@ def get_card(rooms: Rooms, ref: Ref) -> dict[str, Any]:
     response_class=File,
     response_description="A safetensors file",
     responses={
-        206: {"description": "The part of it that the header `Range` asks for"},
+        206: {
+            "description": "The part that the header `Range` asks for; several are `multipart/byteranges`",
+            "content": {"application/octet-stream": binary("answer  # those bytes")},
+        },
         **NOT_FOUND,
         **problem(400, 416, 503),
         200: {"content": {"application/octet-stream": binary("safetensors.numpy.load(answer)  # by name")}},

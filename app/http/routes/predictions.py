@@ -34,7 +34,7 @@ async def predict(request: Request, ref: Ref) -> Response:
 @router.post(
     "/v1/models/{ref}/evaluate",
     summary="The card's metrics on new labelled data",
-    responses={200: answer("The metrics", EVALUATION), **PROBLEMS, **problem(404)},
+    responses={200: answer("The metrics", EVALUATION), **PROBLEMS, **problem(404, 429)},
     openapi_extra={"requestBody": DATA_BODY},
 )
 async def post_evaluate(

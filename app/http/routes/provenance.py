@@ -12,7 +12,7 @@ from app.http.routes.dependencies import REF, Cursor, Limit, Name, Ref, Rooms
 from app.http.routes.examples import CONFLICT, NOT_FOUND, PROBLEMS, answer, problem
 from app.http.routes.samples import ALIAS_PAGE, DIFFERENCE, VERIFICATION, VERIFIED
 from app.http.routes.training import IDEMPOTENCY_KEY
-from app.jobs import Job
+from app.jobs import Job, Time
 
 router = APIRouter(tags=["models"])
 
@@ -24,7 +24,7 @@ class AliasMove(BaseModel):
     alias: str
     from_: int | None = Field(serialization_alias="from")
     to: int | None
-    at: str = Field(description="RFC 3339, UTC")
+    at: Time = Field(description="RFC 3339, UTC")
     rollback: bool
     job: str | None = Field(description="the job whose promotion it was; null: somebody asked for it")
 

@@ -10,7 +10,13 @@ _DATA = {
     "name": "a name of the data, for people",
     "categorical": "columns to take as text, with commas",
 }
-_BY_NAME = {"dataset", "data", "hyperparameters", "metadata"}  # which nobody would write into a URL
+_BY_NAME = {"dataset", "data", "hyperparameters"}  # which nobody would write into a URL
+_METADATA = {
+    "name": "metadata",
+    "in": "query",
+    "content": {"application/json": {"schema": {"type": "object"}, "example": {"source": "shop"}}},
+    "description": "kept with the job and the card",
+}
 
 
 def _parameters() -> list[dict[str, Any]]:
@@ -18,7 +24,9 @@ def _parameters() -> list[dict[str, Any]]:
     for model in (TrainBody, Hyperparameters):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         for name, field in schema["properties"].items():
-            if name not in _BY_NAME:
+            if name == "metadata":
+                found.append(_METADATA)
+            elif name not in _BY_NAME:
                 found.append(_parameter(name, field))
     return found
 
