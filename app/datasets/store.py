@@ -59,15 +59,17 @@ class DatasetStore:
         label: str | None = None,
         name: str | None = None,
         categorical: Collection[str] = (),
+        every: bool = True,
     ) -> tuple[Dataset, bool]:
         """Store a body that arrives in chunks, or a file; the dataset, and whether it is new.
 
         `encoding` is None or "gzip"; `label` names the label column (default: the last; where labels come
-        apart from the rows it only gives them a name); columns in `categorical` are taken as text.
+        apart from the rows it only gives them a name); columns in `categorical` are taken as text,
+        and with `every` all of them must be there.
         Raises: Unreadable, Invalid, TooLarge, UnsupportedType, StorageFailed, and whatever `source` raises;
         then nothing of it is kept.
         """
-        options = Options(label=label, categorical=frozenset(categorical), limits=self._limits)
+        options = Options(label=label, categorical=frozenset(categorical), limits=self._limits, every=every)
         with self._arrived(source, media_type, encoding, options) as (opened, place), reported(_STORE):
             return self._keep(opened, place, name)
 
@@ -86,7 +88,9 @@ class DatasetStore:
 
         As `ingest`, whose datasets it neither adds to nor takes from.
         """
-        options = Options(label=label, categorical=frozenset(categorical), limits=self._limits, wanted=wanted)
+        options = Options(
+            label=label, categorical=frozenset(categorical), limits=self._limits, every=False, wanted=wanted
+        )
         with self._arrived(source, media_type, encoding, options) as (opened, place):
             with reported(_STORE):
                 staged, made = self._made(opened, place, None, wanted)
@@ -100,12 +104,13 @@ class DatasetStore:
         label: str | None = None,
         name: str | None = None,
         categorical: Collection[str] = (),
+        every: bool = True,
     ) -> tuple[Dataset, bool]:
-        """Store `{"instances", "labels", "feature_names"?}`, parsed already.
+        """Store `{"instances", "labels", "feature_names"?}`, parsed already; as `ingest`.
 
         Raises: Invalid, TooLarge, StorageFailed.
         """
-        options = Options(label=label, categorical=frozenset(categorical), limits=self._limits)
+        options = Options(label=label, categorical=frozenset(categorical), limits=self._limits, every=every)
         inline = InlineSource(value, options)
         with self._workplace() as place, reported(_STORE):
             return self._keep(inline, place, name)

@@ -61,11 +61,15 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the sender may say about a body, and how large it may be."""
+    """What the sender may say about a body, and how large it may be.
+
+    every: whether it must have all columns that are named as `categorical`; a model knows of others, too.
+    """
 
     label: str | None
     categorical: frozenset[str]
     limits: Limits
+    every: bool = True
     wanted: Wanted | None = None
 
 
@@ -141,7 +145,7 @@ def label_position(names: list[str], label: str | None, location: str) -> int:
 
 def check_categorical(names: list[str], options: Options) -> None:
     """Raise Invalid if the sender's `categorical` names something that is no feature column."""
-    unknown = sorted(options.categorical.difference(names)) if options.wanted is None else ()
+    unknown = sorted(options.categorical.difference(names)) if options.every else ()
     if unknown:
         raise Invalid(
             *(

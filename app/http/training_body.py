@@ -57,9 +57,13 @@ class TrainBody(Record):
 
 
 class Schema(NamedTuple):
-    """The names of a model's columns; and where its only one is a vector, how many numbers that has."""
+    """The names of a model's columns, and of its columns of text.
+
+    width: how many numbers its only column has, if that is a vector.
+    """
 
     names: tuple[str, ...]
+    texts: tuple[str, ...]
     width: int | None
 
 
@@ -68,13 +72,14 @@ async def read(
 ) -> tuple[TrainBody, str | None]:
     """The fields and the dataset's id; data that came with the request is stored as a dataset.
 
-    schema: gives that of JSON rows that are lists without names, if they are of its size.
+    schema: gives that of JSON rows that are lists without names, if they are of its size; and the columns to take as
+    text, if the URL says nothing of them.
     """
     fields = _query_fields(request)
     media_type, _ = uploads.content_type(request)
     if media_type not in ("", "application/json"):
         _check_alone(fields)
-        dataset = await _store(request, services)
+        dataset = await _store(request, services, schema)
         return checked(TrainBody, fields), dataset.id
     raw, value = await read_json(request, services.settings)
     if media_type == "" and raw:
@@ -94,9 +99,10 @@ async def read(
     return said, dataset.id
 
 
-async def _store(request: Request, services: Services) -> Dataset:
+async def _store(request: Request, services: Services, schema: Callable[[], Schema | None]) -> Dataset:
+    said = await anyio.to_thread.run_sync(_of_data, request, schema)
     patience = Patience.of(services.settings)
-    dataset, _ = await uploads.ingest(request, services.datasets, **_of_data(request), patience=patience)
+    dataset, _ = await uploads.ingest(request, services.datasets, **said, patience=patience)
     return dataset
 
 
@@ -107,16 +113,18 @@ async def _store_json(
     schema: Callable[[], Schema | None],
 ) -> Dataset:
     dataset, _ = await anyio.to_thread.run_sync(
-        lambda: services.datasets.ingest_value(_named(data, schema), **_of_data(request))
+        lambda: services.datasets.ingest_value(_named(data, schema), **_of_data(request, schema))
     )
     return dataset
 
 
-def _of_data(request: Request) -> dict[str, Any]:
-    """What the URL says of the data that comes along."""
+def _of_data(request: Request, schema: Callable[[], Schema | None]) -> dict[str, Any]:
+    """What the URL says of the data that comes along, and of what it leaves out the schema's columns of text."""
     query = request.query_params
-    categorical = names_in(query.getlist("categorical"))
-    return {"label": query.get("label"), "name": query.get("name"), "categorical": categorical}
+    said = {"label": query.get("label"), "name": query.get("name")}
+    if "categorical" in query or (found := schema()) is None:
+        return {**said, "categorical": names_in(query.getlist("categorical"))}
+    return {**said, "categorical": found.texts, "every": False}
 
 
 def _named(data: dict[str, Any], schema: Callable[[], Schema | None]) -> dict[str, Any]:

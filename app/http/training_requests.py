@@ -22,6 +22,7 @@ from app.machine import gigabytes, memory_total
 from app.repository.model import Model, part
 from app.repository.names import check_name
 from core import network
+from core.encoding import CategoricalColumn
 
 log = logging.getLogger("neurona.jobs")
 
@@ -173,7 +174,8 @@ def _production_schema(services: Services, model: str) -> Schema | None:
         encoding = services.predictor.model(model).encoding
     except NeuronaError:
         return None
-    return Schema(names(encoding), encoding.inputs if is_vector(encoding) else None)
+    texts = tuple(c.name for c in encoding.columns if isinstance(c, CategoricalColumn) and not c.boolean)
+    return Schema(names(encoding), texts, encoding.inputs if is_vector(encoding) else None)
 
 
 def _still_there(services: Services, new: NewJob) -> None:

@@ -38,6 +38,7 @@ async def ingest(
     label: str | None,
     name: str | None,
     categorical: Collection[str],
+    every: bool = True,
     patience: Patience,
 ) -> tuple[Dataset, bool]:
     """Store the request's body as a dataset; the dataset, and whether it is new.
@@ -53,6 +54,7 @@ async def ingest(
             label=label,
             name=name or body.file_name,
             categorical=categorical,
+            every=every,
         )
 
     return await received(request, store, patience=patience)

@@ -338,6 +338,27 @@ def test_retraining_takes_names_and_metadata_from_production(site, client, iris_
     assert other["metadata"] == {}
 
 
+def test_retraining_takes_as_text_what_production_has_as_text(site, client):
+    """Postal codes that were said to be text would else be numbers the next time."""
+    lines = [f"{i % 7},{1000 + i % 3},{'a' if i % 3 == 1 else 'b'}" for i in range(60)]
+    csv = "\n".join(["size,zip,label", *lines])
+    sent = client.post("/v1/models/m/train?categorical=zip&max_epochs=9", content=csv, headers=CSV)
+    assert sent.status_code == 202, sent.text
+    site.work()
+
+    def types(content, query=""):
+        made = client.post(f"/v1/models/m/retrain?dry_run=true{query}", content=content, headers=CSV)
+        return {column["name"]: column["type"] for column in made.json()["columns"]}
+
+    assert types(csv) == {"size": "numeric", "zip": "categorical"}
+    assert types(csv, "&categorical=") == {"size": "numeric", "zip": "numeric"}
+    assert types(csv.replace("zip", "area")) == {"size": "numeric", "area": "numeric"}
+    rows = [[1, 1000], [2, 1001], [3, 1002], [4, 1001]]
+    body = {"data": {"instances": rows, "labels": ["b", "a", "b", "a"]}}
+    plan = client.post("/v1/models/m/retrain?dry_run=true", json=body).json()
+    assert [column["type"] for column in plan["columns"]] == ["numeric", "categorical"]
+
+
 def test_a_strangers_card_costs_nothing_but_what_it_does_not_tell(site, client, iris_csv):
     site.train()
     repository = build_workplace(site.settings).repository
