@@ -100,9 +100,13 @@ async def read(
 
 
 async def _store(request: Request, services: Services, schema: Callable[[], Schema | None]) -> Dataset:
-    said = await anyio.to_thread.run_sync(_of_data, request, schema)
+    found = await anyio.to_thread.run_sync(schema)
+    said = _of_data(request, found)
     patience = Patience.of(services.settings)
     dataset, _ = await uploads.ingest(request, services.datasets, **said, patience=patience)
+    if said["label"] is None and found is not None and dataset.label in found.names:
+        message = f"{dataset.label!r}, the last column, is a feature of production; name that of the labels"
+        raise Invalid(Problem(message=message, location="query.label", column=dataset.label))
     return dataset
 
 
@@ -113,18 +117,18 @@ async def _store_json(
     schema: Callable[[], Schema | None],
 ) -> Dataset:
     dataset, _ = await anyio.to_thread.run_sync(
-        lambda: services.datasets.ingest_value(_named(data, schema), **_of_data(request, schema))
+        lambda: services.datasets.ingest_value(_named(data, schema), **_of_data(request, schema()))
     )
     return dataset
 
 
-def _of_data(request: Request, schema: Callable[[], Schema | None]) -> dict[str, Any]:
+def _of_data(request: Request, schema: Schema | None) -> dict[str, Any]:
     """What the URL says of the data that comes along, and of what it leaves out the schema's columns of text."""
     query = request.query_params
     said = {"label": query.get("label"), "name": query.get("name")}
-    if "categorical" in query or (found := schema()) is None:
+    if "categorical" in query or schema is None:
         return {**said, "categorical": names_in(query.getlist("categorical"))}
-    return {**said, "categorical": found.texts, "every": False}
+    return {**said, "categorical": schema.texts, "every": False}
 
 
 def _named(data: dict[str, Any], schema: Callable[[], Schema | None]) -> dict[str, Any]:

@@ -359,6 +359,19 @@ def test_retraining_takes_as_text_what_production_has_as_text(site, client):
     assert [column["type"] for column in plan["columns"]] == ["numeric", "categorical"]
 
 
+def test_a_feature_of_production_is_not_taken_for_the_label(site, client, iris_csv):
+    """The last column is the label unless another is named, also where the one before was named."""
+    lines = [line.split(",") for line in iris_csv.decode().splitlines()]
+    csv = "\n".join(",".join([cells[-1], *cells[:-1]]) for cells in lines)
+    url = "/v1/models/iris/train?label=species&max_epochs=2&algorithm=softmax_regression"
+    assert client.post(url, content=csv, headers=CSV).status_code == 202
+    site.work()
+    answer = client.post("/v1/models/iris/retrain", content=csv, headers=CSV)
+    assert (answer.status_code, answer.json()["errors"][0]["column"]) == (422, "petal_width")
+    again = client.post("/v1/models/iris/retrain?label=species", content=csv, headers=CSV)
+    assert again.status_code == 202, again.text
+
+
 def test_a_strangers_card_costs_nothing_but_what_it_does_not_tell(site, client, iris_csv):
     site.train()
     repository = build_workplace(site.settings).repository
