@@ -26,6 +26,8 @@ _Record = TypeVar("_Record", bound=BaseModel)
 
 _TYPE = re.compile(r"constrained-\w+|(literal|dict|list)\[.*\]")
 
+_OBJECT = re.compile(r"a valid dictionary( or instance of \w+)?")
+
 STATUS: Mapping[type[errors.NeuronaError], int] = {
     errors.NeuronaError: 500,
     errors.Unreadable: 400,
@@ -185,8 +187,9 @@ def _sentence(place: Sequence[str], found: Sequence[Mapping[str, Any]]) -> str:
         return f"{name}: there is no such field"
     texts = [str(each["msg"]).removeprefix("Value error, ") for each in found]
     message = ", or ".join(text[:1].lower() + text[1:] for text in dict.fromkeys(texts))
-    sent = first.get("input")
-    shown = "" if isinstance(sent, dict | list) or first["type"] == "missing" else f", not {sent!r:.80}"
+    message, sent = _OBJECT.sub("an object", message), first.get("input")
+    written = orjson.dumps(sent).decode() if sent is None or isinstance(sent, bool) else repr(sent)
+    shown = "" if isinstance(sent, dict | list) or first["type"] == "missing" else f", not {written:.80}"
     return f"{name}: {message}{shown}" if name else f"{message}{shown}"
 
 

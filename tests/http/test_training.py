@@ -401,7 +401,7 @@ def test_a_strangers_card_costs_nothing_but_what_it_does_not_tell(site, client, 
         (
             {"class_weight": "x"},
             "hyperparameters.class_weight",
-            "should be 'balanced', or input should be a valid dict",
+            "should be 'balanced', or input should be an object, not 'x'",
         ),
         ({"class_weight": {"a": -1}}, "hyperparameters.class_weight.a", "greater than 0, not -1"),
         ({"foo": 1}, "hyperparameters.foo", "hyperparameters.foo: there is no such field"),
@@ -422,6 +422,19 @@ def test_of_very_many_mistakes_the_first_twenty_are_told(client):
     assert [error["location"] for error in refused.json()["errors"]] == [
         f"data.feature_names.{place}" for place in range(20)
     ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "end"),
+    [
+        ("hyperparameters", "x", "should be an object, not 'x'"),
+        ("metadata", None, "should be an object, not null"),
+        ("max_runtime_seconds", True, "should be a valid number, not true"),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_words_of_json(client, field, value, end):
+    refused = client.post("/v1/models/m/train", json={"data": ROWS, field: value}).json()
+    assert refused["detail"] == f"{field}: input {end}"
 
 
 @pytest.mark.parametrize("label", [2**63, -(2**63) - 1, 1.5, ""])
