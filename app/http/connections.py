@@ -58,13 +58,15 @@ class Connection(HttpToolsProtocol):
         self._head_bytes, self._head_since = 0, 0.0
         self._unsent, self._unsent_since = 0, 0.0  # bytes of an answer that waited some time ago, and when
         self._rest = Rest()
-        self._piece = b""  # that is being read
+        self._piece, self._left = b"", b""  # that is being read, and what is to be read after it
 
     # What uvicorn calls
 
     def data_received(self, data: bytes) -> None:
-        self._piece = data
-        super().data_received(data)
+        self._left = data
+        while self._left:
+            self._piece, self._left = self._left, b""
+            super().data_received(self._piece)
         self._piece = b""
 
     def on_headers_complete(self) -> None:
@@ -91,7 +93,7 @@ class Connection(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         begun = b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version, head)
-        self.data_received(begun + self._piece[offer.args[0] :])
+        self._left = begun + self._piece[offer.args[0] :]
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)

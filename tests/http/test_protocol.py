@@ -287,6 +287,20 @@ def test_what_is_held_is_answered_though_it_is_looked_at_or_the_server_ends(
     assert (b"connection: close" in answer) == (interruption == "shutdown")
 
 
+def test_offers_to_switch_may_follow_each_other_without_end(config: Config) -> None:
+    """Each is read again, but not within the reading of the one before."""
+    offer = GET.replace(b"\r\n\r\n", b"\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n")
+
+    async def answers() -> int:
+        state, wire = ServerState(), Wire()
+        opened(LaneProtocol, config, state, wire).data_received(offer * 500)
+        while state.tasks:
+            await asyncio.wait(state.tasks, timeout=10)
+        return wire.written.count(b"HTTP/1.1 200 OK")
+
+    assert asyncio.run(answers()) == 500
+
+
 @pytest.mark.parametrize("to", [b"h2c", b"websocket", b"TLS/1.2, HTTP/2.0"])
 @pytest.mark.parametrize("cut", [0, 1, -20, -1])
 @pytest.mark.parametrize("body", [ROWS, b"GET /v2 HTTP/1.1\r\nhost: localhost\r\n\r\n"])
