@@ -70,6 +70,7 @@ class LaneProtocol(Connection):
         self._held: list[bytes] | None = None
         self._come = 0  # bytes since the held request began, if there is more of it to come
         self._whole = self._keeps = False  # whether all of it is here, and its sender keeps the connection
+        self._said: RawHeaders | None = None  # the headers of a request in chunks, once the first has come
         self._turn = _turns.setdefault(self.loop, Turn())
 
     def connection_made(self, transport: Any) -> None:
@@ -102,6 +103,14 @@ class LaneProtocol(Connection):
         """As uvicorn's, without the scope, which what is answered here does not need."""
         self.settle()
         self.url, self.headers, self.expect_100_continue = b"", [], False
+        self._said = None
+
+    def on_chunk_header(self) -> None:
+        """Keep the headers as they are: those that come behind the chunks are none (RFC 9110, section 6.5.1)."""
+        if self._said is None:
+            self._said = self.headers.copy()
+            if self._held is None:
+                self.scope["headers"] = self._said
 
     def on_headers_complete(self) -> None:
         if self._may_be_held():
@@ -161,13 +170,13 @@ class LaneProtocol(Connection):
         url, headers, expect = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.headers, self.expect_100_continue = url, headers, expect
-        self.scope["headers"] = headers
+        self.scope["headers"] = self._said or headers
         super().on_headers_complete()
 
     def _answer(self, held: list[bytes]) -> bool:
         """Write the answer, if there is one at once."""
         assert self._at_once is not None
-        found = self._at_once(self.url, self.headers, b"".join(held), self.server)
+        found = self._at_once(self.url, self._said or self.headers, b"".join(held), self.server)
         if found is None:
             return False
         keep_alive = self._keeps and not self.leaving

@@ -287,6 +287,21 @@ def test_what_is_held_is_answered_though_it_is_looked_at_or_the_server_ends(
     assert (b"connection: close" in answer) == (interruption == "shutdown")
 
 
+@pytest.mark.parametrize("path", [PREDICT, PREDICT + b"?x=1"], ids=["the lane's", "the framework's"])
+@pytest.mark.parametrize(
+    "trailer",
+    [b"accept: application/x-npy", b"content-encoding: gzip", b"content-type: text/csv", b"x-request-id: me"],
+)
+def test_what_comes_behind_a_body_is_no_header(config: Config, path: bytes, trailer: bytes) -> None:
+    sent = post(path, CHUNKED, JSON, b"transfer-encoding: chunked", length=False)
+    trailing = sent.removesuffix(b"\r\n") + trailer + b"\r\n\r\n"
+    plain = asyncio.run(converse(LaneProtocol, config, [sent]))
+    for at in (0, len(sent) - 20, len(sent), len(trailing) - 1):
+        pieces = [piece for piece in (trailing[:at], trailing[at:]) if piece]
+        ours = asyncio.run(converse(LaneProtocol, config, pieces))
+        assert headers_sorted(ours[0]) == headers_sorted(plain[0])
+
+
 def test_offers_to_switch_may_follow_each_other_without_end(config: Config) -> None:
     """Each is read again, but not within the reading of the one before."""
     offer = GET.replace(b"\r\n\r\n", b"\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n")
