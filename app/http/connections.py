@@ -54,11 +54,13 @@ class Connection(HttpToolsProtocol):
         self._timer: Any = None
         self.leaving = False
         self.url = b""  # of the request that is on its way
+        self._begun: object = ()  # the headers of the last request of uvicorn's; the framework changes its scope
         self._head: object = None  # the headers of the head that is on its way, its bytes, and since when
         self._head_bytes, self._head_since = 0, 0.0
         self._unsent, self._unsent_since = 0, 0.0  # bytes of an answer that waited some time ago, and when
         self._rest = Rest()
         self._piece, self._left = b"", b""  # that is being read, and what is to be read after it
+        self._in_body = False  # whether the last piece held some of a body
 
     # What uvicorn calls
 
@@ -69,8 +71,13 @@ class Connection(HttpToolsProtocol):
             super().data_received(self._piece)
         self._piece = b""
 
+    def on_body(self, body: bytes) -> None:
+        self._in_body = True
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         if not self.parser.should_upgrade():
+            self._begun = self.headers
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -135,23 +142,31 @@ class Connection(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def count_head(self, size: int) -> None:
-        """Count what has just come, if it left a head incomplete; 431 is the answer to one that is too large.
+        """Count what has just come, if it is of a head, or stands around a body; 431 is the answer to too much of it.
 
         To be called after each piece, where `timeout_keep_alive_task` is None. The first does not count.
         """
-        if not self._awaits_head():
+        if self.transport.is_closing():
             return
-        if self.headers is not self._head:  # another head: its first piece may hold the end of the one before
-            self._head, self._head_bytes, self._head_since = self.headers, 0, self.loop.time()
+        now = self.loop.time()
+        if self.headers is not self._head or self._in_body:  # the piece may hold the end of what was before
+            self._head, self._head_bytes, self._head_since = self.headers, 0, now
+            self._in_body = False
         else:
             self._head_bytes += size
         if self._head_bytes > self.limits.max_head_bytes:
             self._end(431)
+        elif self._refused:
+            self._rest.since, self.timeout_keep_alive_task = now, self._rest
+
+    @property
+    def _refused(self) -> bool:
+        """Whether the last request, or what its sender calls its rest, has been answered, and no other has begun."""
+        return not self.busy and self.headers is self._begun
 
     def _awaits_head(self) -> bool:
         """Whether the head of a request, or the first of it, is waited for; a refused body's rest is none."""
-        refused = self.cycle is not None and self.headers is self.cycle.scope["headers"]
-        return not (self.busy or refused or self.transport.is_closing())
+        return not (self.busy or self._refused or self.transport.is_closing())
 
     def _look(self) -> None:
         """Close what has stalled; look again in a while."""
@@ -207,7 +222,7 @@ class Connection(HttpToolsProtocol):
     def _end(self, status: int | None) -> None:
         """Close, with an answer in the contract's form to what never became a request."""
         begun = self.busy and self.cycle.response_started  # another answer is on its way: nothing fits in
-        if status is not None and not begun:
+        if status is not None and not (begun or self._refused):
             request_id = secrets.token_hex(8)
             answer = told(self._path(), status, _DETAILS[status].format(self.limits), request_id=request_id)
             said = [

@@ -129,13 +129,66 @@ def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     return int(head.split()[1]), {}, body
 
 
-def test_the_rest_of_a_body_that_was_refused_is_no_head(open_site):
-    client = open_site(max_predict_bytes=1000, max_head_bytes=2_000)
+@pytest.mark.parametrize("path", [PREDICT, "/v2/repository/index"])
+def test_the_rest_of_a_body_that_was_refused_is_no_head(open_site, path):
+    client = open_site(max_predict_bytes=1000, max_json_bytes=1000, max_head_bytes=2_000)
     with connected(client) as connection:
-        connection.sendall(request(b"[" * 2000, length=500_000))
+        connection.sendall(request(b"[" * 2000, path, length=500_000))
         assert answer(connection)[0] == 413
         connection.sendall(b"[" * 498_000 + request())
         assert answer(connection)[0] == 200
+
+
+@pytest.mark.parametrize("more", [b"[", b"\r\n"])
+def test_who_was_answered_and_sends_neither_the_rest_nor_another_request_is_left(open_site, more):
+    client = open_site(max_json_bytes=1000, keep_alive_seconds=0.3)
+    length = 500_000 if more == b"[" else None
+    with connected(client) as connection:
+        connection.sendall(request(b"[" * 10, "/v2/repository/index", length=length))
+        assert answer(connection)[0] == (413 if length else 400)
+        connection.sendall(more)
+        began = time.monotonic()
+        assert connection.recv(1) == b""
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        (PREDICT, b"2\r\n{}\r\n0\r\nx: "),
+        (PREDICT + "?", b"2\r\n{}\r\n0\r\nx: "),
+        ("/nowhere", b"2\r\n{}\r\n0\r\nx: "),
+        ("/nowhere", b"2;x="),
+    ],
+    ids=["the lane's trailers", "an unanswered request's", "an answered one's", "the extension of a chunk"],
+)
+def test_what_stands_around_a_body_has_a_bound(open_site, begun):
+    path, body = begun
+    with connected(open_site(max_head_bytes=10_000)) as connection:
+        chunked = request(body, path).replace(
+            b"content-length: %d" % len(body), b"transfer-encoding: chunked"
+        )
+        connection.sendall(chunked)
+        if path == "/nowhere":
+            assert answer(connection)[0] == 404
+        trickled(connection, b"y" * 2000)
+        assert answer(connection)[0] == (0 if path == "/nowhere" else 431)
+
+
+def test_a_head_sent_during_an_answer_has_a_bound(open_site):
+    client = open_site(max_head_bytes=10_000)
+    body = {"data": {"instances": [[1.0], [2.0]] * 10, "labels": ["a", "b"] * 10}}
+    job = client.post("/v1/models/new/train", json=body).json()["id"]
+    with connected(client) as connection:
+        connection.sendall(f"GET /v1/jobs/{job}/events HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(b"GET /v2 HTTP/1.1\r\nx: ")
+        until = time.monotonic() + 10
+        with suppress(ConnectionError):
+            while time.monotonic() < until:
+                connection.sendall(b"y" * 2000)
+                time.sleep(0.02)
+        assert time.monotonic() < until
 
 
 def test_a_bug_costs_its_request_and_not_the_connection(open_site, monkeypatch, caplog):
