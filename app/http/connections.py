@@ -216,8 +216,12 @@ class Connection(HttpToolsProtocol):
             self.app = getattr(self.app, "crowded", self.app)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - what the parser says helps nobody
-        """Answer what is no request of HTTP."""
-        self._end(400)
+        """Answer what is no request of HTTP; or close after the answers to those before it, if any is waited for."""
+        own_body = self.headers is self._begun and self.busy and self.cycle.more_body
+        if self.busy and not (self.cycle.response_started or own_body):
+            self.cycle.keep_alive = False
+        else:
+            self._end(400)
 
     def _end(self, status: int | None) -> None:
         """Close, with an answer in the contract's form to what never became a request."""

@@ -131,6 +131,10 @@ class LaneProtocol(Connection):
         self._whole = True
         self._keeps = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
 
+    def send_400_response(self, msg: str) -> None:
+        self.settle()
+        super().send_400_response(msg)
+
     def settle(self) -> None:
         """Answer what is held and whole, if anything is, or let it go."""
         if not self._whole:

@@ -287,6 +287,18 @@ def test_what_is_held_is_answered_though_it_is_looked_at_or_the_server_ends(
     assert (b"connection: close" in answer) == (interruption == "shutdown")
 
 
+@pytest.mark.parametrize("first", [AT_ONCE["a prediction"], OTHERWISE["a query"], GET, GET + GET])
+@pytest.mark.parametrize("nonsense", [b"\x16\x03\x01", b"GET\r\n\r\n", OTHERWISE["a wrong length"]])
+def test_a_request_is_answered_though_what_follows_is_none(
+    config: Config, first: bytes, nonsense: bytes
+) -> None:
+    answers, closed, _ = asyncio.run(converse(LaneProtocol, config, [first + nonsense]))
+    said = re.findall(rb"HTTP/1.1 (\d+)", answers)
+    count = len(asyncio.run(converse(LaneProtocol, config, [first]))[0].split(b"HTTP/1.1 200 OK")) - 1
+    assert said in ([b"200"] * count, [b"200"] * count + [b"400"])
+    assert closed
+
+
 @pytest.mark.parametrize("path", [PREDICT, PREDICT + b"?x=1"], ids=["the lane's", "the framework's"])
 @pytest.mark.parametrize(
     "trailer",
