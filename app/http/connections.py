@@ -77,8 +77,8 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if not self.parser.should_upgrade():
-            self._begun = self.headers
             super().on_headers_complete()
+            self._begun = self.headers
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():

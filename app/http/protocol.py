@@ -80,14 +80,14 @@ class LaneProtocol(Connection):
             self._at_once = None
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser. Of what is not all here, only a prediction is held, and up to this connection's share."""
+        """Feed the parser. Of what is not all here, no more is held than this connection's share."""
         self.settle()
         super().data_received(data)
         if self._whole:
             self._turn.add(self)
         elif self._held is not None:
             self._come += len(data)
-            if self._come > _HELD_BYTES // len(self.connections) or not self._takes(self.url):
+            if self._come > _HELD_BYTES // len(self.connections):
                 self._let_go()
         elif self.timeout_keep_alive_task is None:  # it is not at rest
             self.count_head(len(data))
@@ -153,13 +153,14 @@ class LaneProtocol(Connection):
         super()._look()
 
     def _may_be_held(self) -> bool:
-        """Whether this connection is at rest, and the request a plain POST."""
+        """Whether this connection is at rest, and the request a plain POST to one of the lane's paths."""
         return (
             self._at_once is not None
             and (self.cycle is None or self.cycle.response_complete)
             and self.parser.get_method() == _POST
             and not (self.expect_100_continue or self.flow.write_paused or self.parser.should_upgrade())
             and (self.limit_concurrency is None or len(self.connections) < self.limit_concurrency)
+            and self._takes(self.url)
         )
 
     def _let_go(self) -> None:
