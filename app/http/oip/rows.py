@@ -139,9 +139,8 @@ def _categories(column: CategoricalColumn, tensor: Tensor, regular: bool) -> Cod
     if column.boolean and tensor.datatype.name == "BOOL":
         return _truths(numbers(tensor, regular=regular).reshape(-1))
     if tensor.datatype.name != "BYTES":
-        raise wrong(
-            f"{tensor.place}: expected BYTES, since this column has categories; got {tensor.datatype.name}"
-        )
+        expected = "BOOL or BYTES" if column.boolean else "BYTES, since this column has categories"
+        raise wrong(f"{tensor.place}: expected {expected}; got {tensor.datatype.name}")
     found = strings(tensor)
     if column.boolean:
         for number, cell in enumerate(found):

@@ -18,10 +18,13 @@ def strings(tensor: Tensor) -> list[str | None]:
     """
     if tensor.blob is None:
         return [cast(str, value) or None for value in elements(tensor)]
+    found: list[str | None] = []
     try:
-        return [str(element, "utf-8") or None for element in _unpacked(tensor, tensor.blob)]
+        for element in _unpacked(tensor, tensor.blob):
+            found.append(str(element, "utf-8") or None)
     except UnicodeDecodeError as error:
-        raise wrong(f"{tensor.place}: its BYTES must be UTF-8: {error.reason}") from None
+        raise wrong(f"{tensor.place}: element {len(found)}: expected UTF-8, got {error.reason}") from None
+    return found
 
 
 def packed(texts: Iterable[bytes]) -> bytes:

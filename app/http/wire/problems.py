@@ -63,7 +63,7 @@ def described(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case int() | float():
-            return f"the number {value:g}"
+            return f"the number {printable(repr(value))}"
         case str():
             return f"the string {shown(value)}"
         case list():

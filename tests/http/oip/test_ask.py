@@ -103,7 +103,7 @@ def test_a_wrong_request_is_refused_with_the_place(refused, document, message):
         ({"shape": None}, "expected 'shape' to be a list of sizes, got null"),
         ({"shape": 3}, "expected 'shape' to be a list of sizes, got the number 3"),
         ({"shape": [1, -3]}, "expected 'shape' to be whole numbers from 0, got the number -3 at 1"),
-        ({"shape": [1.0, 3]}, "expected 'shape' to be whole numbers from 0, got the number 1 at 0"),
+        ({"shape": [1.0, 3]}, "expected 'shape' to be whole numbers from 0, got the number 1.0 at 0"),
         ({"shape": [True, 3]}, "expected 'shape' to be whole numbers from 0, got true at 0"),
         ({"shape": ["1", 3]}, "expected 'shape' to be whole numbers from 0, got the string '1' at 0"),
         ({"shape": []}, "expected shape [-1, 3], got []"),

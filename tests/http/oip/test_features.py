@@ -99,6 +99,7 @@ def test_a_boolean_column_takes_bool_as_well_as_bytes(check, sent, flags, null, 
             [True],
             "input 'colour': expected BYTES, since this column has categories; got BOOL",
         ),
+        ("new", "INT8", (1,), [1], "input 'new': expected BOOL or BYTES; got INT8"),
         ("colour", "BYTES", (2,), ["a", "b"], "input 'colour' has 2 rows, and input 'width' has 1"),
         (
             "new",

@@ -101,7 +101,7 @@ def test_large_numbers_are_not_squeezed_through_fp32(check, sent, datatype, dtyp
         ("FP32", [[1, 2, 3], 4], "expected 1 rows in 'data', got 2"),
         ("FP16", [1, 2, 3], "FP16 does not travel as JSON; send it as binary data"),
         ("BF16", [1, 2, 3], "BF16 does not travel as JSON; send it as binary data"),
-        ("INT32", [1, 2.0, 3], "element 1: expected a whole number (INT32), got the number 2"),
+        ("INT32", [1, 2.0, 3], "element 1: expected a whole number (INT32), got the number 2.0"),
         ("INT8", [1, 2, 128], "element 2: 128 is beyond INT8"),
         ("UINT8", [1, -2, 3], "element 1: -2 is beyond UINT8"),
         ("UINT64", [1, 2, 2**64], "element 2: 1.84467e+19 is beyond UINT64"),

@@ -46,7 +46,7 @@ def test_the_empty_text_null_and_an_unknown_category_are_all_missing(check, sent
         (b"\3\0\0\0red\4\0\0\0red", "element 1: expected 4 bytes, got 3"),
         (b"\xff\xff\xff\xffred", "element 0: expected 4294967295 bytes, got 3"),
         (b"\3\0\0\0red\3\0\0\0red!", "1 bytes are left over after its 2 elements"),
-        (b"\3\0\0\0red\1\0\0\0\xff", "its BYTES must be UTF-8: invalid start byte"),
+        (b"\3\0\0\0red\1\0\0\0\xff", "element 1: expected UTF-8, got invalid start byte"),
     ],
 )
 def test_binary_texts_that_do_not_fit_their_lengths_are_refused(refused, sent, blob, message):
