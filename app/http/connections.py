@@ -61,6 +61,7 @@ class Connection(HttpToolsProtocol):
         self._rest = Rest()
         self._piece, self._left = b"", b""  # that is being read, and what is to be read after it
         self._in_body = False  # whether the last piece held some of a body
+        self._kept = False  # whether the connection is, once the body that was announced has come
 
     # What uvicorn calls
 
@@ -79,10 +80,14 @@ class Connection(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             super().on_headers_complete()
             self._begun = self.headers
+            if self.expect_100_continue:  # an answer before the body may be all that its sender waits for
+                self._kept, self.cycle.keep_alive = self.cycle.keep_alive, False
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
             super().on_message_complete()
+            if self.expect_100_continue:
+                self.cycle.keep_alive = self._kept and not self.leaving
 
     def _unsupported_upgrade_warning(self) -> None:
         """Read a request again without its offer to switch to another protocol (RFC 9110, section 7.8).

@@ -175,6 +175,26 @@ def test_what_stands_around_a_body_has_a_bound(open_site, begun):
         assert answer(connection)[0] == (0 if path == "/nowhere" else 431)
 
 
+@pytest.mark.parametrize("path", [PREDICT, "/nowhere"])
+def test_a_body_that_was_refused_before_it_was_sent_is_not_waited_for(open_site, path):
+    """Else the next request would be taken for it."""
+    with connected(open_site(max_predict_bytes=1000)) as connection:
+        connection.sendall(request(b"", path, length=2000, more="expect: 100-continue\r\n"))
+        status, headers, _ = answer(connection)
+        assert (status, headers["connection"]) == (404 if path == "/nowhere" else 413, "close")
+        assert connection.recv(1) == b""
+
+
+def test_a_body_that_was_asked_for_leaves_the_connection_open(open_site):
+    with connected(open_site()) as connection:
+        connection.sendall(request(b"", length=len(ROW), more="expect: 100-continue\r\n"))
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(ROW)
+        assert answer(connection)[0] == 200
+        connection.sendall(request())
+        assert answer(connection)[0] == 200
+
+
 def test_a_head_sent_during_an_answer_has_a_bound(open_site):
     client = open_site(max_head_bytes=10_000)
     body = {"data": {"instances": [[1.0], [2.0]] * 10, "labels": ["a", "b"] * 10}}
