@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from app.repository.model import part
+from core.dealing import Deal
 
 METRICS = ("accuracy", "log_loss", "macro_f1", "brier", "ece")
 OF_A_CLASS = ("precision", "recall", "f1", "support")
@@ -176,12 +177,14 @@ def _labels(card: Card) -> list[Label]:
 
 def _validation(card: Card) -> tuple[Any, ...] | None:
     """What decides which rows the metrics are of, if the card says all of it: a committee is judged on all."""
-    dataset, chosen = part(card, "lineage").get("dataset"), part(card, "hyperparameters")
-    if card.get("metrics_on") == "out-of-fold":
+    dataset = part(card, "lineage").get("dataset")
+    if dataset is None or card.get("metrics_on") == "out-of-fold":
         return None if dataset is None else (dataset,)
-    seed = part(part(card, "committee"), "deal").get("seed", chosen.get("seed"))
-    found = (dataset, chosen.get("validation_fraction"), seed)
-    return None if None in found else found
+    try:
+        deal = Deal.from_dict(part(part(card, "committee"), "deal"))
+    except ValueError:
+        return None
+    return dataset, deal.fraction, deal.seed, deal.together, set(deal.names.items())
 
 
 def _per_class(before: Card, after: Card) -> list[OfClass]:

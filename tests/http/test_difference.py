@@ -1,9 +1,12 @@
 """Any two cards can be compared, whoever wrote them."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.http.difference import compare
+from core.dealing import Deal
 
 plain = st.recursive(
     st.none()
@@ -31,6 +34,7 @@ parts = st.fixed_dictionaries(
         **dict.fromkeys(names, plain),
         "metrics": st.fixed_dictionaries({"accuracy": plain, "per_class": plain}) | plain,
         "encoding": st.fixed_dictionaries({"columns": st.lists(plain)}) | plain,
+        "committee": st.fixed_dictionaries({"deal": plain}) | plain,
         "lineage": st.fixed_dictionaries({"software": plain, "dataset": plain, "parent": plain}) | plain,
     },
 )
@@ -62,3 +66,28 @@ def test_vectors_of_other_lengths_and_booleans_are_other_types():
         ("v", "vector of 2", "vector of 3"),
         ("c", "boolean", "categorical"),
     ]
+
+
+def test_rows_are_the_same_if_one_rule_held_them_out_of_one_dataset():
+    def judged(deal, dataset="ds_1"):
+        return {
+            "name": "m",
+            "version": 1,
+            "metrics_on": "validation",
+            "hyperparameters": {"validation_fraction": deal.fraction, "seed": 0},
+            "lineage": {"dataset": dataset},
+            "committee": {"deal": deal.to_dict()},
+        }
+
+    rule = Deal(folds=1, fraction=0.1, seed=0, columns=("a", "b"))
+    alike = judged(replace(rule, columns=("b", "a"), clean=False))
+    assert compare(judged(rule), alike).same_validation_rows
+    others = [
+        {"columns": ("a", "b", "c")},
+        {"called": ("a", "before")},
+        {"fraction": 0.2},
+        {"seed": 1},
+        {"together": False},
+    ]
+    for other in [judged(rule, "ds_2"), *(judged(replace(rule, **change)) for change in others)]:
+        assert not compare(judged(rule), other).same_validation_rows, other["committee"]
