@@ -24,6 +24,7 @@ _SINGLE = (
 )  # who says one of these, describes one network
 _COPIES = 20  # vectors of its weights that each member keeps in memory, at most
 _FLOAT = 4  # bytes of a float32
+_LOGIT = 56  # bytes for each logit of a row that is held out, in float64, while the temperature is found
 POOL_BYTES = 64 << 20  # of encoded rows that are shuffled together, where rows are read from disk
 HELD_BYTES = 64 << 20  # of encoded rows that are held out there; up to twice that where some have many copies
 _READING = 128 << 20  # what reading and encoding a part of the file takes besides
@@ -190,12 +191,22 @@ def memory_bytes(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape, m
         copies = _COPIES if candidate == "relu_network" else 2 * _COPIES
         needed.append(folds(given, shape) * (copies * network.count(layers) + 3 * batch * sum(layers)))
     networks = _FLOAT * (max(needed) + 2 * network.count(sizes(algorithm, given, shape)))
+    held = _held(given, shape)
     if streamed(given, shape, most):
-        return networks + 2 * POOL_BYTES + 3 * HELD_BYTES + _READING + _ROW * shape.rows
-    cells = shape.features + sum(
-        each.features for each in tried
-    )  # columns as they came, and each way encoded
-    return networks + _FLOAT * shape.rows * cells
+        held = min(held, HELD_BYTES // (_FLOAT * max(shape.features, shape.classes)))
+        rows = 2 * POOL_BYTES + 3 * HELD_BYTES + _READING + _ROW * shape.rows
+    else:
+        cells = shape.features + sum(each.features for each in tried)  # as they came, and each way encoded
+        rows = _FLOAT * shape.rows * cells
+    return networks + rows + _LOGIT * held * shape.classes
+
+
+def _held(given: Mapping[str, Any], shape: Shape) -> int:
+    """About how many rows are held out: all by a committee, else a part, but one of each class at least."""
+    if folds(given, shape) > 1:
+        return shape.rows
+    part = given.get("validation_fraction", VALIDATION_FRACTION) * shape.rows
+    return max(int(part), min(shape.classes, shape.rows // 2))
 
 
 def name_of(label: Label) -> str:

@@ -102,6 +102,18 @@ def test_rows_beyond_the_limit_stay_on_disk_and_take_bounded_memory():
     assert plan.memory_bytes("relu_network", {"folds": 5}, large, MOST) > 2 * 4 * 3_000_000 * 784
 
 
+def test_memory_holds_the_logits_of_all_rows_that_are_held_out():
+    def memory(rows, classes, most=10**11, **given):
+        shape = plan.Shape(rows=rows, features=20, classes=classes)
+        return plan.memory_bytes("softmax_regression", {"folds": 1, **given}, shape, most)
+
+    assert memory(1_000_000, 1000) > 40 * 100_000 * 1000
+    assert memory(1_000_000, 1000, validation_fraction=0.3) > 40 * 300_000 * 1000
+    assert memory(1_000_000, 1000, folds=2) > 40 * 1_000_000 * 1000
+    assert memory(20_000, 10_000) > 40 * 10_000 * 10_000  # of each class one at least
+    assert memory(10_000_000, 1000, most=10**8) < 3 * 10**9
+
+
 def test_rows_on_disk_are_gone_through_in_minibatches_unless_an_optimizer_was_said():
     large = plan.Shape(rows=3_000_000, features=784, classes=10)
     assert plan.fitting("auto", {"seed": 3}, large, MOST) == {"seed": 3, "optimizer": "adam"}
