@@ -24,7 +24,7 @@ def matrix(x: npt.ArrayLike, columns: int | None = None, *, name: str = "x") -> 
 def class_numbers(labels: npt.ArrayLike, rows: int, classes: int) -> npt.NDArray[np.intp]:
     """`labels` as (rows,) class numbers in [0, classes); ValueError otherwise."""
     array = np.asarray(labels)
-    if array.dtype.kind not in "iu":
+    if array.size and array.dtype.kind not in "iu":  # an empty list has floats
         raise ValueError(f"labels must be integers, got dtype {array.dtype}")
     if array.shape != (rows,):
         raise ValueError(f"labels must have shape ({rows},), got {array.shape}")

@@ -7,6 +7,7 @@ default_rng([seed, e]), so that going on from any yielded state ends in the same
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -66,8 +67,8 @@ class Epoch:
 
 def fit(
     spec: TrainingSpec,
-    train: Examples,
-    validation: Examples | None,
+    train: Examples | tuple[Any, Any],
+    validation: Examples | tuple[Any, Any] | None,
     state: TrainingState,
     *,
     steps_per_yield: int | None = None,
@@ -77,6 +78,7 @@ def fit(
 
     With steps_per_yield there is also news between the pieces of a step too long to wait for, and of judging.
 
+    train, validation: Examples, or a plain pair of x and labels.
     rows: (n,) integers, the numbers of the rows of `train` to learn from, ascending; None for all. Nothing is copied.
     The last minibatch may be smaller; without batch_size a step takes all rows, in bounded memory.
     Patience is not minded here: see `early_stopping`. Raises ValueError for a state that is none of this spec,
@@ -86,11 +88,11 @@ def fit(
         raise ValueError(f"steps_per_yield must be at least 1 or None, got {steps_per_yield}")
     check(spec, state)
     sizes, dtype = network.sizes(state.parameters), spec.dtype
-    train = _checked(train, sizes[0], sizes[-1], dtype)
-    validation = None if validation is None else _checked(validation, sizes[0], sizes[-1], dtype)
+    learned = _checked(train, sizes[0], sizes[-1], dtype)
+    judged = None if validation is None else _checked(validation, sizes[0], sizes[-1], dtype)
     if rows is not None:
-        rows = row_numbers(rows, len(train.labels))
-    return _epochs(Run(spec, train, state, rows), validation, steps_per_yield)
+        rows = row_numbers(rows, len(learned.labels))
+    return _epochs(Run(spec, learned, state, rows), judged, steps_per_yield)
 
 
 def early_stopping(
@@ -167,12 +169,12 @@ def _judged_at_once(run: Run, validation: Examples | None) -> int:
     return most if validation is None else min(most, len(validation.x))
 
 
-def _checked(examples: Examples, features: int, classes: int, dtype: str) -> Examples:
-    x = _rows_like(examples.x, features, dtype)
+def _checked(examples: Examples | tuple[Any, Any], features: int, classes: int, dtype: str) -> Examples:
+    rows, labels, weights = Examples(*examples)
+    x = _rows_like(rows, features, dtype)
     if not len(x):
         raise ValueError("examples must have at least one row, got none")
-    weights = row_weights(examples.weights, len(x), dtype)
-    return Examples(x, class_numbers(examples.labels, len(x), classes), weights)
+    return Examples(x, class_numbers(labels, len(x), classes), row_weights(weights, len(x), dtype))
 
 
 def _rows_like(x: Array | RowSource, features: int, dtype: str) -> Array | RowSource:

@@ -148,6 +148,11 @@ def test_one_hot_gives_the_notes_own_example():
     assert np.array_equal(encoded, expected)
 
 
+def test_no_labels_are_no_rows_in_a_plain_list_too():
+    assert losses.one_hot([], 3).shape == (0, 3)
+    assert losses.softmax_loss(np.empty((0, 3)), []).shape == (0,)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_gradient_in_the_logits_equals_autograd_and_finite_differences(rng, weighted):
     z, labels = rng.normal(scale=3, size=(5, 4)), np.array([3, 0, 2, 1, 1])

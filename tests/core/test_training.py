@@ -220,6 +220,16 @@ def test_a_fit_takes_its_arguments_as_they_are_and_starts_when_asked(make_exampl
     assert np.array_equal(train.x, before)
 
 
+def test_rows_and_labels_may_come_as_a_plain_pair(make_examples):
+    train = make_examples()
+    spec = TrainingSpec(max_epochs=1)
+    state = training.begin(spec, 5, 3)
+    (named,) = training.fit(spec, train, train, state)
+    (plain,) = training.fit(spec, (train.x.tolist(), train.labels.tolist()), (train.x, train.labels), state)
+    assert same(named.state, plain.state)
+    assert named.validation_loss == plain.validation_loss
+
+
 def test_best_is_the_epoch_of_the_lowest_validation_loss(make_examples):
     train, validation = make_examples(30, 20, 3), make_examples(60, 20, 3)
     epochs = run(TrainingSpec(max_epochs=20, batch_size=8, learning_rate=0.02), train, validation)
