@@ -24,7 +24,8 @@ def carry_over(
     What the new encoding no longer tells apart has no weight of its own: a column or a category that is gone, and
     missing values where there was an indicator and is none. Nor has a missing value without one, if the mean has
     moved: it counts as the new mean, in a vector too.
-    parameters: for the old encoding and classes; fresh: as initialised for the new ones.
+    parameters: for the old encoding and classes; fresh: as initialised for the new ones. A weight too large for the
+    dtype of these becomes infinite: the same raw value may be very many of the new spreads.
     Raises ValueError if the hidden layers have other sizes.
     """
     hidden = [layer.weight.shape[1] for layer in parameters[:-1]]
@@ -34,7 +35,8 @@ def carry_over(
     layers = [Dense(np.array(layer.weight, float), np.array(layer.bias, float)) for layer in parameters]
     layers[0] = _reencoded(layers[0], old, new)
     layers[-1] = _reclassed(layers[-1], fresh[-1], places)
-    return tuple(Dense(layer.weight.astype(dtype), layer.bias.astype(dtype)) for layer in layers)
+    with np.errstate(over="ignore", under="ignore"):
+        return tuple(Dense(layer.weight.astype(dtype), layer.bias.astype(dtype)) for layer in layers)
 
 
 def renamed(old: Encoding, new: Encoding) -> dict[str, str]:

@@ -220,16 +220,26 @@ class Attempt:
                 f"{self.job.warm_start} has other layer sizes than this candidate, which began afresh"
             )
             return fresh
-        said = [
-            f"column {name!r} is taken for {before!r} of {self.job.warm_start}, whose place and values it has"
-            for name, before in forerunner.renamed(material).items()
-        ]
-        if not said and not forerunner.shares_columns(material):
-            said = [
+        if not forerunner.helps(starts, material):
+            self._say(
+                f"{self.job.warm_start} does worse than a guess on these rows, so training began afresh"
+            )
+            return fresh
+        renamed = forerunner.renamed(material)
+        for name, before in renamed.items():
+            self._say(
+                f"column {name!r} is taken for {before!r} of {self.job.warm_start}, whose place and values it has"
+            )
+        if not renamed and not forerunner.shares_columns(material):
+            self._say(
                 f"no column of {self.job.warm_start} is here, so hardly anything of it could be carried over"
-            ]
-        self.warnings.extend(text for text in said if text not in self.warnings)
+            )
         return committee.begin(spec, material.ends, starts)
+
+    def _say(self, warning: str) -> None:
+        """Once, whichever of the candidates it is about."""
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
     def _publish(self, outcome: Outcome, journal: Journal) -> str:
         """Publish what came of it, move `production` if it should, and finish."""

@@ -13,8 +13,9 @@ from app.training.material import Before, Material
 from core import encoding, merging
 from core.arrays import Array
 from core.columns import RawColumns
+from core.committee import held_out_logits
 from core.dealing import Deal
-from core.losses import log_softmax
+from core.losses import log_softmax, softmax_loss
 from core.merging import tempered
 from core.network import Params, logits
 from core.warm_start import carry_over, renamed
@@ -76,6 +77,21 @@ class Forerunner:
             )
             for member, begun in zip(members, fresh, strict=True)
         ]
+
+    def helps(self, members: Sequence[Params], material: Material) -> bool:
+        """Whether members that were carried over lose no more than a guess does, on held-out rows of classes that the
+        version has; true where there are none.
+
+        Where a column comes in another unit, its numbers are so far from all that was seen that no descent leads
+        back.
+        """
+        held, places = material.held, class_places(self.model.classes, material.classes)
+        known = np.array([place is not None for place in places])[held.labels]
+        if not known.any():
+            return True
+        with np.errstate(all="ignore"):
+            z = held_out_logits(members, held)[known].astype(np.float64)
+        return bool(softmax_loss(z, held.labels[known]).mean() <= math.log(len(places)))
 
     def has_seen(self, material: Material) -> bool:
         """Whether a job that goes on from here member by member is judged by rows that they have learned from."""

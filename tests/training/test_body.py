@@ -393,6 +393,23 @@ def test_a_warm_start_from_other_layers_begins_afresh_and_says_so(bench):
     assert any("other layer sizes" in warning for warning in job.warnings)
 
 
+@pytest.mark.parametrize("unit", [1e3, 1e60])
+def test_a_warm_start_that_is_worse_than_a_guess_begins_afresh_and_says_so(bench, monkeypatch, unit):
+    """As where a column comes in another unit: in the old one its numbers are far away from all that was seen."""
+    given = {"optimizer": "adam", "max_epochs": 20}
+    head, *rows = IRIS.read_text().strip().split("\n")
+    cells = [row.partition(",") for row in rows]
+    text = "\n".join([head, *(f"{float(first) * unit},{rest}" for first, _, rest in cells)])
+    other = bench.place.datasets.ingest([text.encode()], media_type="text/csv")[0].id
+    bench.train(**SOFTMAX, given=given)
+    members, _, job = begun(
+        bench, monkeypatch, **SOFTMAX, given=given, warm_start="iris@1", dataset=other, promote="always"
+    )
+    assert not any(array.any() for (layer,) in members for array in layer)
+    assert "iris@1 does worse than a guess on these rows, so training began afresh" in job.warnings
+    assert job.metrics["log_loss"] < np.log(3) / 2
+
+
 def test_where_one_candidate_diverges_the_other_is_published(bench, monkeypatch):
     """Also after a pause, when only the checkpoint remembers."""
     real = committee.fit
