@@ -82,11 +82,15 @@ class Attempt:
             for cut in self._cuts(rows, forerunner)
         ]
         journal.expect(_workload(turns))
-        for turn in turns[len(journal.finished) :]:
+        done = len(journal.finished)
+        for place, (name, cut) in enumerate(turns):
+            start = self._begin(plan.path(name, cut.given, cut.shape)[0], cut, forerunner)
+            if place < done:
+                continue  # an earlier attempt trained it; what there was to warn of is said again
             try:
-                self._train(*turn, forerunner, journal)
+                self._train(name, cut, start, journal)
             except Diverged as error:
-                if turn is turns[-1] and not any(each.members for each in journal.finished):
+                if place == len(turns) - 1 and not any(each.members for each in journal.finished):
                     raise
                 journal.close(Finished(members=(), validation_loss=math.inf, epochs=error.epoch))
         trained = [Trained(*turn, finished) for turn, finished in zip(turns, journal.finished, strict=True)]
@@ -185,14 +189,11 @@ class Attempt:
             start=self.place.checkpoints.newest(self.job.id),
         )
 
-    def _train(
-        self, name: Algorithm, material: Material, forerunner: Forerunner | None, journal: Journal
-    ) -> None:
-        path = plan.path(name, material.given, material.shape)
+    def _train(self, name: Algorithm, material: Material, start: CommitteeState, journal: Journal) -> None:
+        """From the newest checkpoint, if it is of this candidate, else from `start`."""
+        path, state = plan.path(name, material.given, material.shape), start
         if journal.start.state is not None and len(journal.finished) == len(journal.start.finished):
             state = committee.from_arrays(path, journal.start.state)
-        else:
-            state = self._begin(path[0], material, forerunner)
         layers = plan.member_sizes(name, material.given, material.shape)
         steps = steps_per_yield(path[0], layers, len(material.held.fold))
         for each in committee.fit(path, material.held, state, steps_per_yield=steps):

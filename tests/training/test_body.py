@@ -166,6 +166,26 @@ def test_a_paused_run_goes_on_to_the_same_bits(make_bench, monkeypatch):
     assert disturbed.weights(1) == undisturbed.weights(1)
 
 
+@pytest.mark.parametrize("candidate", ["softmax_regression", "relu_network"])
+def test_a_run_that_goes_on_warns_of_what_the_paused_one_met_when_it_began(bench, monkeypatch, candidate):
+    bench.train(algorithm="relu_network")
+    again = {"warm_start": "iris@1", "promote": "never"}
+    undisturbed = bench.train(**again)
+    assert any("began afresh" in warning for warning in undisturbed.warnings)
+    job = bench.submit(**again)
+
+    def pause(_write):
+        history = bench.store.history(job.id)
+        if history and history[-1].candidate == candidate:
+            bench.place.jobs.request_pause()
+
+    with monkeypatch.context() as patch:
+        bench.before_writes(patch, pause)
+        assert bench.run() == "paused"
+    assert bench.run() == "succeeded"
+    assert bench.store.get(job.id).warnings == undisturbed.warnings
+
+
 def test_a_cancelled_run_stops_and_publishes_nothing(bench, monkeypatch):
     job = bench.submit()
 
