@@ -133,7 +133,7 @@ PLAN: dict[str, Any] = {
     "promote": "if_better",
     "feedback": None,
     "parameters": 10243,
-    "memory_bytes": 1426744,
+    "memory_bytes": 1451944,
     "warnings": [],
 }
 MODEL: dict[str, Any] = {"name": "iris", "versions": [1, 2], "aliases": {"production": 2, "staging": 1}}
