@@ -47,6 +47,13 @@ def initialise(
     )
 
 
+def muted(params: Params, silent: Array) -> Params:
+    """The network that does not hear the features that `silent`, (features,) bool, marks: their weights are 0."""
+    first, *rest = params
+    weight = np.where(silent[:, None], first.weight.dtype.type(0), first.weight)
+    return (Dense(weight, first.bias), *rest)
+
+
 def sizes(params: Params) -> tuple[int, ...]:
     """(features, *hidden, classes) of these parameters."""
     return (params[0].weight.shape[0], *(len(layer.bias) for layer in params))

@@ -127,7 +127,7 @@ class EncodedRows:
         return kept
 
     def _encoded(self, columns: RawColumns) -> Array:
-        """The quicker way where there is one."""
+        """Rows as they came, encoded the quicker way where there is one."""
         if self._encoding.inputs is None:
             return encoding.transform(self._encoding, columns)
         arrays = [np.asarray(column) for column in columns.values() if not isinstance(column, Codes)]

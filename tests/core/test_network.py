@@ -171,3 +171,14 @@ def test_wrong_shapes_and_dtypes_are_refused_by_saying_what_came(make_params, x,
 def test_sizes_need_features_and_classes_of_at_least_one(rng, sizes):
     with pytest.raises(ValueError, match="each at least 1"):
         network.initialise(sizes, rng)
+
+
+def test_a_muted_feature_changes_nothing_and_never_learns(rng, make_params):
+    params, x, labels = make_params(3, 4, 2), rng.normal(size=(6, 3)), np.arange(6) % 2
+    x[:, 1] = 0
+    muted = network.muted(params, np.array([False, True, False]))
+    assert np.array_equal(network.logits(muted, x), network.logits(params, x))
+    _, gradients = network.loss_and_gradients(muted, x, labels, l2=0.1)
+    assert not gradients[0].weight[1].any()
+    x[:, 1] = 1e9
+    assert np.array_equal(network.logits(muted, x), network.logits(muted, x * [1, 0, 1]))

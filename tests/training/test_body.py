@@ -1,5 +1,6 @@
 """A job's body ends in a published version, and what disturbs it changes no bit of that."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -411,6 +412,28 @@ def test_a_warm_start_from_other_layers_begins_afresh_and_says_so(bench):
     )
     assert job.state == "succeeded"
     assert any("other layer sizes" in warning for warning in job.warnings)
+
+
+@pytest.mark.parametrize("memory", [1, 1 << 30])
+@pytest.mark.parametrize("folds", [1, 3])
+def test_what_no_row_has_said_anything_about_says_nothing_later(make_bench, folds, memory):
+    """Columns with one value, categories that a member has not met: weights by chance would speak of them."""
+    bench = make_bench(training_memory_bytes=memory)
+    rng = np.random.default_rng(0)
+    rows = [
+        {"x": a, "y": b, "alone": 5.0, "colour": "red" if number else "blue"}
+        for number, (a, b) in enumerate(rng.normal(size=(90, 2)).tolist())
+    ]
+    body = {"instances": rows, "labels": ["in" if row["x"] * row["y"] > 0 else "out" for row in rows]}
+    data = bench.place.datasets.ingest([json.dumps(body).encode()], media_type="application/json")[0].id
+    bench.train(algorithm="relu_network", given={"max_epochs": 3, "folds": folds}, dataset=data)
+    model = bench.place.repository.load("iris", 1)
+    parts = zip(model.encoding.columns, model.encoding.slices, strict=True)
+    weight = {column.name: model.parameters[0].weight[part] for column, part in parts}
+    assert not weight["alone"].any()
+    assert not weight["colour"][-1].any(), "the place of what is missing or rare"
+    assert weight["x"].all()
+    assert (weight["colour"][0] == 0).mean() == (1 / 3 if folds == 3 else 0), "the row of the only blue one"
 
 
 @pytest.mark.parametrize("unit", [1e3, 1e60])
