@@ -5,7 +5,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -25,7 +26,7 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def connect(arguments: argparse.Namespace) -> Iterator[httpx.Client]:
     """A client of the server that the options name. Raises: SystemExit where none answers."""
-    headers = {"Authorization": f"Bearer {arguments.key}"} if arguments.key else {}
+    headers = {b"Authorization": f"Bearer {arguments.key}".encode()} if arguments.key else {}
     timeout = httpx.Timeout(60, read=600)
     try:
         with httpx.Client(base_url=arguments.url, headers=headers, timeout=timeout) as client:
@@ -34,12 +35,22 @@ def connect(arguments: argparse.Namespace) -> Iterator[httpx.Client]:
         sys.exit(f"no answer from {arguments.url}: {error}")
 
 
+def opened(path: Path) -> BinaryIO:
+    """That file, to be read. Raises: SystemExit where there is none, or it may not be read."""
+    try:
+        if not path.is_file():
+            sys.exit(f"there is no file {path}")
+        return path.open("rb")
+    except OSError as error:
+        sys.exit(f"the file {path} cannot be read: {error.strerror}")
+
+
 def answered(response: httpx.Response) -> Any:
     """The JSON of a good answer. Raises: SystemExit with the server's sentence for any other."""
-    if response.is_success:
-        return response.json()
     try:
-        problem = response.json()
+        told = response.json()
     except ValueError:
-        sys.exit(f"{response.status_code}: {response.text[:500]}")
-    sys.exit(problem.get("detail") or problem.get("error") or response.text[:500])
+        sys.exit(f"{response.url} answered {response.status_code}, not in JSON: {response.text[:500]}")
+    if response.is_success:
+        return told
+    sys.exit(told.get("detail") or told.get("error") or response.text[:500])

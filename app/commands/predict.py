@@ -4,8 +4,9 @@ import argparse
 import csv
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
-from app.commands.client import add_connection, answered, connect
+from app.commands.client import add_connection, answered, connect, opened
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,12 +20,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print label and probabilities of every row as CSV."""
-    if not arguments.file.is_file():
-        sys.exit(f"there is no file {arguments.file}")
-    with connect(arguments) as client:
-        headers = {"Content-Type": "text/csv"}
-        body = arguments.file.read_bytes()
-        answer = answered(client.post(f"/v1/models/{arguments.model}/predict", content=body, headers=headers))
+    path, headers = f"/v1/models/{quote(arguments.model)}/predict", {"Content-Type": "text/csv"}
+    with opened(arguments.file) as file, connect(arguments) as client:
+        answer = answered(client.post(path, content=file.read(), headers=headers))
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["label", *answer["classes"]])
     for label, probabilities in zip(answer["labels"], answer["probabilities"], strict=True):

@@ -1,11 +1,13 @@
 """`neurona train FILE`: send labelled data to a server, train on it, and watch."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 from app.commands import curve
-from app.commands.client import add_connection, answered, connect
+from app.commands.client import add_connection, answered, connect, opened
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,17 +40,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; 0 if the job was accepted and, where it was watched, succeeded."""
-    if not arguments.file.is_file():
-        sys.exit(f"there is no file {arguments.file}")
     model = arguments.model or arguments.file.name.partition(".")[0].lower()
     options = dict(arguments.set)
     if arguments.label:
         options["label"] = arguments.label
-    with connect(arguments) as client, arguments.file.open("rb") as file:
-        sent = client.post(
-            f"/v1/models/{model}/train", params=options, files={"file": (arguments.file.name, file)}
-        )
-        job = answered(sent)
+    with opened(arguments.file) as file, connect(arguments) as client:
+        path, form = f"/v1/models/{quote(model)}/train", {"file": (arguments.file.name, file)}
+        job = answered(client.post(path, params=options, files=form))
+        if "id" not in job:  # a dry run: what would be trained
+            print(json.dumps(job, indent=2, ensure_ascii=False))
+            return 0
         print(f"job {job['id']} trains version {job['version']} of {model}")
         if not arguments.watch:
             return 0

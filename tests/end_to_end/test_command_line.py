@@ -1,6 +1,7 @@
 """`neurona train` and `neurona predict` against a live server."""
 
 import csv
+import json
 import subprocess
 import sys
 
@@ -57,3 +58,25 @@ def test_a_mistake_is_told_in_one_sentence(neurona, tmp_path) -> None:
     nowhere = neurona_command("http://127.0.0.1:9", "train", neurona.iris)
     assert nowhere.returncode == 1
     assert nowhere.stderr.startswith("no answer from http://127.0.0.1:9: ")
+
+
+def test_what_is_no_server_of_ours_is_told_in_one_sentence(neurona) -> None:
+    page = neurona.server.url + "/static/style.css?"  # the command's path becomes part of the query
+    for words in (("train", neurona.iris), ("predict", "iris", neurona.iris)):
+        told = neurona_command(page, *words)
+        assert told.returncode == 1
+        assert "Traceback" not in told.stderr
+
+
+def test_a_key_of_any_letters_is_sent(neurona) -> None:
+    told = neurona_command(
+        neurona.server.url, "predict", "no-such-model", neurona.iris, "--key", "clé-à-nous"
+    )
+    assert told.returncode == 1
+    assert told.stderr.startswith("There is no model 'no-such-model'"), told.stderr
+
+
+def test_a_dry_run_shows_what_would_be_trained(neurona) -> None:
+    told = neurona_command(neurona.server.url, "train", neurona.iris, "--set", "dry_run=true")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["rows"] == 150
