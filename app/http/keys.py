@@ -20,7 +20,8 @@ from app.errors import Forbidden, Foreign, Invalid, NeuronaError, Problem, Unaut
 from app.storage.folder import make_folder, write_atomic
 
 _MADE = "admin-key.sha256"
-_LINE = re.compile(r"(?P<role>predict|train|admin)[:\s]+(?P<key>\S{16,512})")
+_LINE = re.compile(r"(?P<role>predict|train|admin)[:\s]+(?P<key>[!-~]{16,512})")
+_REMARK = re.compile(r"(^|\s)#.*")
 _HASHED = "sha256:"
 _LONGEST = 600  # bytes of what is remembered of a caller
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
@@ -110,11 +111,11 @@ def read_keys(
     """
     lines: list[str] = (text or "").split(",")
     if file is not None:
-        lines += [line.partition("#")[0] for line in file.read_text().splitlines()]
+        lines += [_REMARK.sub("", line) for line in file.read_text("utf-8-sig", "replace").splitlines()]
     roles = dict(_parsed(line.strip()) for line in lines if line.strip())
     made = made_in / _MADE
     if not roles and made.is_file():
-        roles[bytes.fromhex(made.read_text().strip())] = Role.ADMIN
+        roles[_made(made.read_text("utf-8", "replace").strip())] = Role.ADMIN
     return Keys(roles, origins)
 
 
@@ -149,10 +150,8 @@ def is_loopback(address: str) -> bool:
 def _parsed(line: str) -> tuple[bytes, Role]:
     match = _LINE.fullmatch(line)
     if match is None:
-        message = (
-            "a key is written role:key, with a role of predict, train or admin and at least 16 characters"
-        )
-        raise Invalid(Problem(message=message, location="NEURONA_API_KEYS"))
+        told = "with a role of predict, train or admin and 16 to 512 visible ASCII characters"
+        raise Invalid(Problem(message=f"a key is written role:key, {told}", location="NEURONA_API_KEYS"))
     role, key = Role[match["role"].upper()], match["key"]
     if key.startswith(_HASHED):
         digest = key.removeprefix(_HASHED)
@@ -161,6 +160,15 @@ def _parsed(line: str) -> tuple[bytes, Role]:
             raise Invalid(Problem(message=message, location="NEURONA_API_KEYS"))
         return bytes.fromhex(digest), role
     return hashlib.sha256(key.encode()).digest(), role
+
+
+def _made(digest: str) -> bytes:
+    if not _DIGEST.fullmatch(digest):
+        message = (
+            f"{_MADE} in the data folder is no SHA-256; without that file the next start makes another key"
+        )
+        raise Invalid(Problem(message=message, location=_MADE))
+    return bytes.fromhex(digest)
 
 
 @lru_cache(maxsize=1024)  # the same few ask all the time

@@ -149,8 +149,36 @@ def test_keys_come_from_a_file_too_in_plain_or_as_hashes(tmp_path):
     assert (keys.role_of(PREDICT), keys.role_of(TRAIN), keys.role_of(ADMIN)) == (Role.PREDICT, Role.TRAIN, 0)
 
 
+def test_a_file_of_keys_may_be_of_another_editor_and_a_key_may_have_a_hash_sign(tmp_path):
+    (tmp_path / "keys").write_bytes(b"\xef\xbb\xbfadmin:0123456789abcdef#gh\r\n#train:0123456789abcdef\r\n")
+    keys = read_keys(None, tmp_path / "keys", tmp_path)
+    assert keys.role_of("0123456789abcdef#gh") is Role.ADMIN
+    assert keys.role_of("0123456789abcdef") is Role.NOBODY
+
+
+def test_a_file_of_keys_that_is_no_text_stops_the_server(tmp_path):
+    (tmp_path / "keys").write_bytes(b"\xff\xfea\0d\0m\0")
+    with pytest.raises(Invalid, match="role:key"):
+        read_keys(None, tmp_path / "keys", tmp_path)
+
+
+@pytest.mark.parametrize("kept", ["", "no hash", "ab" * 31])
+def test_the_hash_of_the_made_key_is_one_or_the_server_stops(tmp_path, kept):
+    (tmp_path / "admin-key.sha256").write_text(kept)
+    with pytest.raises(Invalid, match="makes another key"):
+        read_keys(None, None, tmp_path)
+
+
 @pytest.mark.parametrize(
-    "text", ["predict:short", "root:" + "k" * 20, "k" * 30, "admin:" + "k" * 10 + " " + "k" * 10]
+    "text",
+    [
+        "predict:short",
+        "root:" + "k" * 20,
+        "k" * 30,
+        "admin:" + "k" * 10 + " " + "k" * 10,
+        "admin:" + "k" * 513,
+        "admin:clé-de-la-maison-entière",  # clients differ in how they send such letters, so it would not be known
+    ],
 )
 def test_a_key_that_is_not_written_as_one_stops_the_server(tmp_path, text):
     with pytest.raises(Invalid, match="role:key"):
@@ -193,5 +221,5 @@ def test_loopback_is_this_machine_alone(address, local):
 
 @pytest.mark.parametrize("digest", ["", "12", "g" * 64, "0" * 63])
 def test_a_hash_that_is_none_is_refused_in_words(tmp_path, digest):
-    with pytest.raises(Invalid, match=r"64 hexadecimal digits|at least 16 characters"):
+    with pytest.raises(Invalid, match=r"64 hexadecimal digits|16 to 512 visible ASCII"):
         read_keys(f"admin:sha256:{digest}", None, tmp_path)
