@@ -4,15 +4,21 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from app.errors import Invalid
+from app.jobs import check_database
 from app.settings import Settings, mistakes
 
 
 def configured(**said: Any) -> Settings:
     """The settings, those said before those of the environment. Ends the process, with code 2, if one is wrong."""
     try:
-        return Settings(**{name: value for name, value in said.items() if value is not None})
+        settings = Settings(**{name: value for name, value in said.items() if value is not None})
+        check_database(settings.database)
     except ValueError as error:
         refuse(mistakes(error))
+    except Invalid as error:
+        refuse([f"NEURONA_DATABASE_URL: {error}"])
+    return settings
 
 
 def refuse(wrong: Iterable[str]) -> NoReturn:

@@ -63,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     said = {name: value for name, value in vars(arguments).items() if name in Settings.model_fields}
     settings = configured(**said)
     _check_keys(settings)
+    _check_tls(settings)
     logging.config.dictConfig(log_config(settings))
     settings = with_room(settings)
     os.environ.update(settings.environment())
@@ -146,6 +147,27 @@ def _check_keys(settings: Settings) -> None:
         build_keys(settings)
     except (Invalid, OSError) as error:
         refuse([f"NEURONA_API_KEYS: {error}"])
+
+
+def _check_tls(settings: Settings) -> None:
+    """Refuse certificates that cannot be used before a process is started, and again, with them."""
+    if settings.ssl_certfile is None:
+        useless = [name for name in ("ssl_keyfile", "ssl_ca_certs") if getattr(settings, name) is not None]
+        if useless:
+            refuse(
+                f"NEURONA_{name.upper()}: needs NEURONA_SSL_CERTFILE; without it no HTTPS is spoken"
+                for name in useless
+            )
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    at = "NEURONA_SSL_CERTFILE"
+    try:
+        context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile, settings.ssl_keyfile_password)
+        if settings.ssl_ca_certs is not None:
+            at = "NEURONA_SSL_CA_CERTS"
+            context.load_verify_locations(settings.ssl_ca_certs)
+    except OSError as error:
+        refuse([f"{at}: no certificates in PEM, with their key, can be read there: {error}"])
 
 
 def _show_key(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """Job, epoch and idempotency records: the only room that speaks SQL."""
 
+from app.jobs.database import check_database
 from app.jobs.feedback import Feedback, FeedbackStore, NewFeedback, Standing
 from app.jobs.queue import JobQueue, Lead
 from app.jobs.records import (
@@ -38,4 +39,5 @@ __all__ = [
     "Standing",
     "State",
     "Time",
+    "check_database",
 ]

@@ -8,11 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    DisconnectionError,
+    IntegrityError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.pool import QueuePool
 
-from app.errors import StorageFailed
+from app.errors import Invalid, Problem, StorageFailed
 
 _BUSY_SECONDS = 20
 _POSTGRES = {
@@ -25,6 +32,18 @@ _POSTGRES = {
 _REFUSALS = {"42P01": "its tables are missing", "42501": "its user may not do this"}
 
 log = logging.getLogger("neurona.jobs")
+
+
+def check_database(url: str) -> None:
+    """See that a database of this URL could be spoken to. Raises: Invalid."""
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ArgumentError("it names another database")
+        parsed.get_dialect().import_dbapi()
+    except (ArgumentError, ImportError, ValueError) as error:
+        told = f"write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE ({error})"
+        raise Invalid(Problem(message=told, location="NEURONA_DATABASE_URL")) from None
 
 
 def connect(url: str) -> Engine:

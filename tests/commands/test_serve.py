@@ -53,6 +53,14 @@ def test_where_the_system_allows_fewer_connections_are_fewer(files, caplog):
         (serve, "WORKERS", "0", "NEURONA_WORKERS: Input should be greater than or equal to 1"),
         (serve, "API_KEYS", "admin:short", "NEURONA_API_KEYS: a key is written role:key"),
         (serve, "API_KEYS_FILE", "/nowhere/keys", "NEURONA_API_KEYS: "),
+        (serve, "DATABASE_URL", "records", "NEURONA_DATABASE_URL: write sqlite:///FILE or postgresql://"),
+        (trainer, "DATABASE_URL", "postgres://a@b/c", "NEURONA_DATABASE_URL: write sqlite:///FILE"),
+        (trainer, "DATABASE_URL", "postgresql://a:b/c", "NEURONA_DATABASE_URL: write sqlite:///FILE"),
+        (serve, "DATABASE_URL", "mysql://a@b/c", "NEURONA_DATABASE_URL: write sqlite:///FILE"),
+        (serve, "SSL_KEYFILE", __file__, "NEURONA_SSL_KEYFILE: needs NEURONA_SSL_CERTFILE"),
+        (serve, "SSL_CA_CERTS", __file__, "NEURONA_SSL_CA_CERTS: needs NEURONA_SSL_CERTFILE"),
+        (serve, "SSL_CERTFILE", "/nowhere/cert.pem", "NEURONA_SSL_CERTFILE: no certificate"),
+        (serve, "SSL_CERTFILE", __file__, "NEURONA_SSL_CERTFILE: no certificate"),
     ],
 )
 def test_a_wrong_setting_ends_the_command_with_a_sentence(monkeypatch, capsys, command, name, value, said):
