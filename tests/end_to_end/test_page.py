@@ -71,6 +71,42 @@ def test_the_page_goes_on_asking_where_the_server_could_not_answer(page, neurona
     expect(page.locator("#stale")).to_be_hidden()
 
 
+def test_a_button_that_was_come_to_stays_while_what_is_around_it_changes(page, neurona):
+    page.clock.install()
+    model = {"name": "iris", "versions": [1], "aliases": {"production": 1}}
+    page.route("**/v1/models?*", lambda route: route.fulfill(json={"items": [model], "next_cursor": None}))
+    page.goto(str(neurona.http.base_url))
+    button = page.get_by_role("button", name="Open iris")
+    button.focus()
+    model["versions"] = [1, 2]
+    page.clock.run_for(5000)
+    expect(page.locator("#models .number")).to_have_text("2")
+    expect(button).to_be_focused()
+
+
+def test_what_is_opened_comes_into_sight_however_many_models_there_are(page, neurona):
+    card = {"version": 1, "classes": ["a", "b"], "encoding": {"columns": []}}
+    models = [{"name": f"model-{n}", "versions": [1], "aliases": {"production": 1}} for n in range(80)]
+    page.route("**/v1/models?*", lambda route: route.fulfill(json={"items": models, "next_cursor": None}))
+    page.route("**/v1/models/model-0", lambda route: route.fulfill(json={**models[0], "warnings": []}))
+    page.route("**/v1/models/model-0/card", lambda route: route.fulfill(json=card))
+    page.goto(str(neurona.http.base_url))
+    page.get_by_role("button", name="Open model-0", exact=True).click()
+    expect(page.get_by_role("heading", name="model-0@1")).to_be_in_viewport()
+
+
+def test_a_narrow_page_is_as_wide_as_its_window(page, neurona):
+    job = {
+        **{"id": "job_0", "kind": "train", "model": "a-model-with-a-name", "version": 1, "state": "running"},
+        **{"progress": {"fraction": 0.5}, "metrics": None},
+    }
+    page.route("**/v1/jobs?*", lambda route: route.fulfill(json={"items": [job], "next_cursor": None}))
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(str(neurona.http.base_url))
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
 def test_where_there_are_more_jobs_than_are_shown_more_can_be(page, neurona):
     page.route("**/v1/jobs?*", lambda route: route.fulfill(json={"items": [], "next_cursor": "11"}), times=1)
     page.goto(str(neurona.http.base_url))
@@ -103,7 +139,7 @@ def test_who_looks_at_many_jobs_has_one_stream_open(page, neurona):
     for event, seen in (("request", opened), ("requestfinished", ended), ("requestfailed", ended)):
         page.on(event, lambda request, seen=seen: seen.append(request))
     page.goto(str(neurona.http.base_url))
-    watch = page.locator(f"tr[data-job={job['id']}]").get_by_role("button", name="Watch")
+    watch = page.locator(f"tr[data-key={job['id']}]").get_by_role("button", name="Watch")
     for count in range(1, 9):  # a browser opens six connections to a server
         with page.expect_response("**/events") as answered:
             watch.click()
@@ -112,7 +148,7 @@ def test_who_looks_at_many_jobs_has_one_stream_open(page, neurona):
     expect(page.locator("#job-text")).to_contain_text("running")
     streams = [each for each in opened if each.url.endswith("/events") and each not in ended]
     assert len(streams) == 1
-    page.locator(f"tr[data-job={job['id']}]").get_by_role("button", name="Cancel").click()
+    page.locator(f"tr[data-key={job['id']}]").get_by_role("button", name="Cancel").click()
     expect(page.locator("#job-text")).to_contain_text("cancelled", timeout=20_000)
 
 
@@ -134,7 +170,7 @@ def test_a_stream_that_ends_too_early_is_gone_on_with_after_a_second(page, neuro
 
     page.route("**/events", cut)
     page.goto(str(neurona.http.base_url))
-    page.locator(f"tr[data-job={job['id']}]").get_by_role("button").click()
+    page.locator(f"tr[data-key={job['id']}]").get_by_role("button").click()
     expect(page.locator("#curve")).to_contain_text("1 epochs")
     for tries in (1, 2):
         page.clock.run_for(900)

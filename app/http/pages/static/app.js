@@ -52,21 +52,44 @@ const guarded = (action) => async (...values) => {
   }
 };
 
+// Where the same rows come again, by their data-key, only cells that differ are put in: a button that somebody has come
+// to with the keyboard, or is pressing, stays.
+function showRows(place, rows) {
+  const table = find(`${place} tbody`);
+  const same = rows.length === table.rows.length && rows.every((row, at) => row.dataset.key === table.rows[at].dataset.key);
+  if (!same) return table.replaceChildren(...rows);
+  rows.forEach((row, at) => [...row.cells].forEach((cell, column) => {
+    const before = table.rows[at].cells[column];
+    if (cell.outerHTML !== before.outerHTML) before.replaceWith(cell);
+  }));
+}
+
+function action(word, what, onclick) {
+  return element("button", { class: "plain", "aria-label": `${word} ${what}`, onclick: guarded(onclick) }, word);
+}
+
+// What was asked for may be far down the page: go there, and with it whoever goes on by keyboard.
+function show(place) {
+  find(place).hidden = false;
+  find(`${place}-title`).focus();
+}
+
 // Jobs
 
 let jobsShown = 10;
 let watching = new AbortController();
 
 function jobRow(job) {
-  const actions = element("td", {}, element("button", { class: "plain", onclick: guarded(() => watch(job.id)) }, "Watch"));
+  const name = `${job.kind === "verify" ? "verify " : ""}${job.model}@${job.version}`;
+  const actions = element("td", {}, action("Watch", name, () => watch(job.id)));
   if (job.state === "queued" || job.state === "running") {
-    const cancel = guarded(() => ask(`/v1/jobs/${job.id}/cancel`, { method: "POST" }).then(refresh));
-    actions.append(" ", element("button", { class: "plain", onclick: cancel }, "Cancel"));
+    const cancel = () => ask(`/v1/jobs/${job.id}/cancel`, { method: "POST" }).then(refresh);
+    actions.append(" ", action("Cancel", name, cancel));
   }
   return element(
     "tr",
-    { "data-job": job.id },
-    element("td", {}, `${job.kind === "verify" ? "verify " : ""}${job.model}@${job.version}`),
+    { "data-key": job.id },
+    element("td", {}, name),
     element("td", { class: job.state }, job.state),
     element("td", {}, element("progress", { max: 1, value: job.progress.fraction })),
     element("td", { class: "number" }, rounded(job.metrics?.accuracy)),
@@ -77,7 +100,7 @@ function jobRow(job) {
 
 async function showJobs() {
   const { items, next_cursor: more } = await ask(`/v1/jobs?limit=${jobsShown}`);
-  find("#jobs tbody").replaceChildren(...items.map(jobRow));
+  showRows("#jobs", items.map(jobRow));
   find("#no-jobs").hidden = items.length > 0;
   find("#jobs").hidden = items.length === 0;
   find("#more-jobs").hidden = more === null || jobsShown === MOST_JOBS;
@@ -93,7 +116,7 @@ async function watch(id) {
   watching.abort();
   const { signal } = (watching = new AbortController());
   const epochs = [];
-  find("#job").hidden = false;
+  show("#job");
   try {
     for await (const [event, value] of events(id, signal)) {
       if (event === "epoch") epochs.push(value);
@@ -187,11 +210,11 @@ function draw(epochs) {
 function modelRow(model) {
   return element(
     "tr",
-    {},
+    { "data-key": model.name },
     element("td", {}, model.name),
     element("td", {}, model.aliases.production ? `@${model.aliases.production}` : "–"),
     element("td", { class: "number" }, String(model.versions.length)),
-    element("td", {}, element("button", { class: "plain", onclick: guarded(() => open(model.name)) }, "Open")),
+    element("td", {}, action("Open", model.name, () => open(model.name))),
   );
 }
 
@@ -202,14 +225,13 @@ async function showModels() {
     items.push(...page.items);
     cursor = page.next_cursor;
   }
-  find("#models tbody").replaceChildren(...items.map(modelRow));
+  showRows("#models", items.map(modelRow));
   find("#no-models").hidden = items.length > 0;
   find("#models").hidden = items.length === 0;
 }
 
 async function open(name) {
   const [card, model] = await Promise.all([ask(`/v1/models/${name}/card`), ask(`/v1/models/${name}`)]);
-  find("#model").hidden = false;
   find("#model").dataset.name = name;
   find("#model-title").textContent = `${name}@${card.version ?? ""}`;
   const facts = {
@@ -227,6 +249,7 @@ async function open(name) {
   find("#card").replaceChildren(element("div", { class: "facts" }, ...shown), ...warnings);
   find("#predict textarea").value = JSON.stringify([example(card)]);
   find("#answer").replaceChildren();
+  show("#model");
 }
 
 function example(card) {
