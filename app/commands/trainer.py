@@ -9,11 +9,14 @@ import threading
 import time
 
 from app.commands.configuration import configured
+from app.errors import Unavailable
 from app.jobs import JobQueue
 from app.telemetry import log_config
 from app.training.trainer import Trainer
 from app.training.webhooks import Webhooks
 from app.training.yielding import lower_session
+
+log = logging.getLogger("neurona.trainer")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
         now=time.time,
     )
     threading.Thread(target=webhooks.run, args=(trainer.stop,), daemon=True).start()
-    trainer.run()
+    try:
+        trainer.run()
+    except Exception as error:
+        log.error("the trainer ends: %s", error, exc_info=not isinstance(error, Unavailable))
+        os._exit(1)  # on the way out Dask may wait, for ever, for what it has left half made
     return 0
 
 

@@ -2,13 +2,14 @@
 
 import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import dask
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
+from app.errors import Unavailable
 from app.training.yielding import Yielding
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -18,29 +19,41 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 def open_cluster(address: str | None, *, workers: int, threads: int, niceness: int) -> Iterator[Client]:
     """A client of the cluster at `address`, or of one started here with `workers` processes of that niceness.
 
-    The embedded cluster listens on loopback only, and speaks TLS with certificates made for this run, since whoever
-    can talk to a Dask scheduler can run code on it.
+    Raises: Unavailable, where there is none to be had. What Dask leaves of it then may keep the process from ending.
     """
-    with dask.config.set(_settings(threads)):
-        if address is not None:
-            with Client(address, set_as_default=False) as client:
-                yield client
-            return
-        security = Security.temporary()
-        with (
-            LocalCluster(
-                host="127.0.0.1",
-                n_workers=workers,
-                threads_per_worker=1,
-                memory_limit=0,
-                dashboard_address="127.0.0.1:0",
-                security=security,
-                silence_logs="ERROR",
-            ) as cluster,
-            Client(cluster, security=security, set_as_default=False) as client,
-        ):
-            client.register_plugin(Yielding(niceness))
-            yield client
+    with dask.config.set(_settings(threads)), ExitStack() as opened:
+        try:
+            if address is None:
+                client = opened.enter_context(_embedded(workers))
+                client.register_plugin(Yielding(niceness))
+            else:
+                client = opened.enter_context(Client(address, set_as_default=False))
+        except (OSError, ValueError) as error:
+            what = (
+                "no worker can be started" if address is None else f"no Dask scheduler answers at {address!r}"
+            )
+            raise Unavailable(reason=f"{what}: {error}") from error
+        yield client
+
+
+@contextmanager
+def _embedded(workers: int) -> Iterator[Client]:
+    """A cluster in this machine. It listens on loopback only, and speaks TLS with certificates made for this run,
+    since whoever can talk to a Dask scheduler can run code on it."""
+    security = Security.temporary()
+    with (
+        LocalCluster(
+            host="127.0.0.1",
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=0,
+            dashboard_address="127.0.0.1:0",
+            security=security,
+            silence_logs="ERROR",
+        ) as cluster,
+        Client(cluster, security=security, set_as_default=False) as client,
+    ):
+        yield client
 
 
 def has_workers(client: Client) -> bool:
