@@ -1,6 +1,6 @@
 """One holder at a time for a named right, with an expiry that a crash cannot prevent."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -9,20 +9,32 @@ from app.jobs.tables import leases
 Holding = Literal["kept", "taken"]
 
 
-def take_lease(connection: Connection, name: str, owner: str, now: float, seconds: float) -> Holding | None:
-    """Keep the lease, or take it if it is free or expired; None while another holds it.
+class Lease(NamedTuple):
+    """Who holds a named right, and until when unless it is renewed: seconds since the epoch, by the owner's clock."""
+
+    owner: str
+    expires: float
+
+
+def read_lease(connection: Connection, name: str) -> Lease | None:
+    """The lease of that name as it is, expired or not; None if nobody has it."""
+    row = connection.execute(select(leases.c.owner, leases.c.expires).where(leases.c.name == name)).first()
+    return None if row is None else Lease(*row)
+
+
+def take_lease(
+    connection: Connection, name: str, owner: str, now: float, seconds: float, *, before: Lease | None
+) -> Holding:
+    """Keep or take the lease, which was `before` in this transaction and is not another's to keep.
 
     "kept" says that nobody else has held it since `owner` took it. `now` is in seconds since the epoch.
     """
-    row = connection.execute(select(leases).where(leases.c.name == name)).first()
     values = {"owner": owner, "expires": now + seconds}
-    if row is None:
+    if before is None:
         connection.execute(insert(leases).values(name=name, **values))
         return "taken"
-    if row.owner != owner and row.expires >= now:
-        return None
     connection.execute(update(leases).where(leases.c.name == name).values(**values))
-    return "kept" if row.owner == owner else "taken"
+    return "kept" if before.owner == owner else "taken"
 
 
 def holds_lease(connection: Connection, name: str, owner: str) -> bool:

@@ -1,5 +1,6 @@
 """The job records as the training side writes them: claimed, written by one attempt at a time, finished."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -10,7 +11,7 @@ from sqlalchemy import Column, Connection, Engine, func, insert, select, update
 from app.errors import Superseded
 from app.jobs.database import connect, one_at_a_time, reading, writing
 from app.jobs.ending import Ending, of_attempt
-from app.jobs.leases import Holding, drop_lease, holds_lease, take_lease
+from app.jobs.leases import Holding, Lease, drop_lease, holds_lease, read_lease, take_lease
 from app.jobs.records import FINAL, EpochRecord, Failure, Job, Progress
 from app.jobs.rows import last_sequence, read_job, to_job
 from app.jobs.schema import bring_up_to_date
@@ -34,9 +35,18 @@ class JobQueue:
     longer the newest, or whose job has ended, is refused with `Superseded`.
     """
 
-    def __init__(self, url: str, *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._engine: Engine = connect(url)
-        self._now = now
+        self._now, self._clock = now, clock
+        self._seen: dict[
+            str, tuple[Lease, float]
+        ] = {}  # leases of others, and since when they are as they are
 
     def prepare(self) -> None:
         """Bring the tables to this release's shape."""
@@ -197,7 +207,24 @@ class JobQueue:
 
     def _take(self, connection: Connection, name: str, owner: str, seconds: float) -> Holding | None:
         one_at_a_time(connection, f"lease {name}")
-        return take_lease(connection, name, owner, self._now().timestamp(), seconds)
+        lease, now = read_lease(connection, name), self._now().timestamp()
+        if (
+            lease is not None
+            and lease.owner != owner
+            and lease.expires >= now
+            and self._is_renewed(name, lease, seconds)
+        ):
+            return None
+        return take_lease(connection, name, owner, now, seconds, before=lease)
+
+    def _is_renewed(self, name: str, lease: Lease, seconds: float) -> bool:
+        """Whether another's lease has not been as it is for all its time, seen from here: for where a clock was set
+        back, or differs from this machine's, it would last long after its owner was gone."""
+        before, since = self._seen.get(name, (None, 0.0))
+        if before != lease:
+            since = self._clock()
+            self._seen[name] = lease, since
+        return self._clock() - since <= seconds
 
     def _put_back(self, job_id: str, attempt: int, count: Column[int], most: int, failure: Failure) -> None:
         with suppress(Superseded), self.ending(job_id, attempt) as end:

@@ -235,6 +235,24 @@ def test_a_lease_that_expired_unseen_by_others_is_kept(queue, clock):
     assert queue.lead("a", 5) == (False, 0)
 
 
+def test_a_clock_that_was_set_back_does_not_make_a_lease_last_longer_than_it_does(url, queue, clock):
+    seconds = [0.0]  # of a clock that nobody sets
+    waiting = JobQueue(url, now=clock, clock=lambda: seconds[0])
+    assert queue.lead("a", 5).fresh
+    assert waiting.lead("b", 5) is None
+    clock.forward(-60)
+    seconds[0] = 4.0
+    assert queue.lead("a", 5) == (False, 0)  # it lives
+    seconds[0] = 8.0
+    assert waiting.lead("b", 5) is None
+    clock.forward(-3600)
+    seconds[0] = 12.0
+    assert waiting.lead("b", 5) is None
+    seconds[0] = 13.5
+    assert waiting.lead("b", 5) == (True, 0)
+    waiting.close()
+
+
 def test_a_trainer_that_has_been_followed_claims_nothing(store, queue, clock, new_job):
     """It may have looked at its lease just before it fell asleep."""
     store.submit(new_job())
