@@ -27,3 +27,10 @@ def test_every_script_has_its_line() -> None:
         f"scripts/{file.name}" for file in (ROOT / "scripts").iterdir() if file.is_file() and not file.suffix
     }
     assert sorted(script for script in scripts if script not in TEXT) == []
+
+
+def test_what_finds_the_parent_in_the_docs_finds_that_of_the_script_too() -> None:
+    pattern = re.search(
+        r"pgrep -of '([^']+)'", (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    )[1]
+    assert f"/{pattern} " in (ROOT / "scripts" / "serve").read_text(encoding="utf-8")
