@@ -107,6 +107,22 @@ def test_a_narrow_page_is_as_wide_as_its_window(page, neurona):
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
+def test_a_job_that_waits_has_no_curve_yet(page, neurona):
+    job = {
+        **{"id": "job_0", "kind": "train", "model": "iris", "version": 1, "state": "queued", "warnings": []},
+        **{"progress": {"fraction": 0}, "metrics": None, "promoted": None, "error": None},
+    }
+    page.route("**/v1/jobs?*", lambda route: route.fulfill(json={"items": [job], "next_cursor": None}))
+    page.route(
+        "**/v1/jobs/job_0/events",
+        lambda route: route.fulfill(body=f"event: state\ndata: {json.dumps(job)}\n\n"),
+    )
+    page.goto(str(neurona.http.base_url))
+    page.get_by_role("button", name="Watch").click()
+    expect(page.locator("#job-text")).to_have_text("iris@1: queued")
+    expect(page.locator("#curve *")).to_have_count(0)
+
+
 def test_where_there_are_more_jobs_than_are_shown_more_can_be(page, neurona):
     page.route("**/v1/jobs?*", lambda route: route.fulfill(json={"items": [], "next_cursor": "11"}), times=1)
     page.goto(str(neurona.http.base_url))

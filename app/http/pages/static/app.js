@@ -181,6 +181,7 @@ function describeJob(job) {
 }
 
 function draw(epochs) {
+  if (!epochs.length) return find("#curve").replaceChildren();
   const [width, height, left, bottom] = [640, 240, 46, 26];
   const lines = { train: epochs.map((epoch) => epoch.train_loss), validation: epochs.map((epoch) => epoch.validation_loss) };
   const values = [...lines.train, ...lines.validation].filter((value) => value !== null);
