@@ -58,7 +58,7 @@ def neurona(table: Table, train: np.ndarray, test: np.ndarray) -> Score:
             hidden=name == "relu_network",
             members=count,
         )
-        state = committee.begin(path[0], (fitted.width, classes), [None] * count)
+        state = committee.fresh(path[0], held, classes)
         for each in committee.fit(path, held, state):
             state = each.state
         trained.append((path[state.best.stage], state.best.members, held, fitted))

@@ -16,7 +16,7 @@ from core.arrays import Array
 from core.calibration import cautious_loss
 from core.committee_state import Choice, CommitteeState, begin, from_arrays, member_spec, to_arrays
 from core.network import Params
-from core.state import is_finished
+from core.state import RowSource, is_finished
 from core.stops import finish, go_on
 from core.training import Examples, TrainingSpec
 from core.work import judged_rows
@@ -28,6 +28,7 @@ __all__ = [
     "Round",
     "begin",
     "fit",
+    "fresh",
     "from_arrays",
     "held_out_logits",
     "member_spec",
@@ -77,6 +78,21 @@ class Round:
     state: CommitteeState
 
 
+def fresh(spec: TrainingSpec, held: Held, classes: int) -> CommitteeState:
+    """The state before the first step, in which a member has no weight on what it never hears of.
+
+    A feature that is 0 in every row that a member learns from gives no gradient: it would keep the weights of chance,
+    and speak by them once it is something else.
+    """
+    sizes, starts = (held.examples.x.shape[1], classes), [None] * held.members
+    drawn = begin(spec, sizes, starts).members
+    return begin(
+        spec,
+        sizes,
+        [network.muted(each.parameters, on) for each, on in zip(drawn, _silent(held), strict=True)],
+    )
+
+
 def fit(
     path: Sequence[TrainingSpec], held: Held, state: CommitteeState, *, steps_per_yield: int | None = None
 ) -> Iterator[Round]:
@@ -97,6 +113,21 @@ def held_out_logits(members: Sequence[Params], held: Held) -> Array:
     """(len(held.rows), classes): the logits of each held-out row by the member that has not seen it, in the
     members' dtype. Raises ValueError for rows of another width."""
     return finish(_judging(members, held))
+
+
+def _silent(held: Held) -> Array:
+    """(members, features) whether a feature is 0 in every row that a member learns from."""
+    x = held.examples.x
+    heard = np.zeros(
+        (held.members + 1, x.shape[1]), bool
+    )  # by fold; the last is −1, of rows that all learn from
+    step = x.block_rows if isinstance(x, RowSource) else network.CHUNK
+    for start in range(0, len(x), step):
+        here, fold = x[start : start + step] != 0, held.fold[start : start + step]
+        for number in np.unique(fold):
+            heard[number] |= here[fold == number].any(axis=0)
+    silent: Array = heard.sum(axis=0) == heard[: held.members]
+    return silent
 
 
 def _stage(spec: TrainingSpec, held: Held, state: CommitteeState, steps: int | None) -> Iterator[Round]:

@@ -210,13 +210,8 @@ class Attempt:
         )
 
     def _begin(self, spec: TrainingSpec, material: Material, forerunner: Forerunner | None) -> CommitteeState:
-        """Afresh, or each member from the one of its fold in the version to go on from.
-
-        Afresh, what a member never hears of has no weight: it would keep that of chance, and speak by it later.
-        """
-        drawn = committee.begin(spec, material.ends, [None] * material.held.members).members
-        starts = [network.muted(each.parameters, on) for each, on in zip(drawn, material.silent, strict=True)]
-        fresh = committee.begin(spec, material.ends, starts)
+        """Afresh, or each member from the one of its fold in the version to go on from."""
+        fresh = committee.fresh(spec, material.held, len(material.classes))
         if forerunner is None:
             return fresh
         try:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +18,6 @@ from core.committee import Held
 from core.dealing import SAMPLE, Deal, deal_of, fingerprints
 from core.encoding import Codes, Encoding, NumericColumn, RawColumns
 from core.knots import with_knots, with_knots_of
-from core.network import CHUNK
 from core.state import RowSource
 from core.training import Examples
 from core.warm_start import renamed
@@ -99,21 +97,6 @@ class Material:
     deal: Deal
     held: Held
     class_weights: Array | None
-
-    @cached_property
-    def silent(self) -> Array:
-        """(members, features) whether a feature is 0 in every row that a member learns from."""
-        x, fold, members = self.held.examples.x, self.held.fold, self.held.members
-        heard = np.zeros(
-            (members + 1, x.shape[1]), bool
-        )  # by fold; the last is −1, of rows that all learn from
-        step = x.block_rows if isinstance(x, RowSource) else CHUNK
-        for start in range(0, len(x), step):
-            here, there = x[start : start + step] != 0, fold[start : start + step]
-            for number in np.unique(there):
-                heard[number] |= here[there == number].any(axis=0)
-        silent: Array = heard.sum(axis=0) == heard[:members]
-        return silent
 
     @property
     def shape(self) -> Shape:

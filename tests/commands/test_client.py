@@ -1,7 +1,5 @@
 """What the commands that ask a server say when it goes wrong: a sentence, and no traceback."""
 
-import os
-import signal
 import subprocess
 import sys
 from argparse import Namespace
@@ -43,7 +41,10 @@ def test_a_key_may_have_any_letters():
 
 
 def test_ctrl_c_ends_a_command_without_a_word(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(predict, "run", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(predict, "run", interrupted)
     assert __main__.main(["predict", "iris", str(tmp_path)]) == 130
     assert capsys.readouterr() == ("", "")
 
