@@ -12,6 +12,7 @@ from core.network import Dense, Params
 
 NEAR = 8.0  # scales that a mean may lie from 0, for float32 to hold a value as well as its distance from the mean
 FINEST = 1e-12  # the least scale, and the reciprocal of the largest
+NARROWEST = 1e-9  # bin, in scales: how far a number is through it is a matter of rounding below
 LARGEST = 1 << 20  # weights of the first layer, of which folding makes a copy
 
 
@@ -22,36 +23,61 @@ class Top(NamedTuple):
     probabilities: Array
 
 
-_ZERO = np.zeros((), np.float32)
+_ZERO, _ONE = np.zeros((), np.float32), np.ones((), np.float32)
 _quiet = np.errstate(over="ignore", under="ignore", invalid="ignore")  # as a decorator it costs half
 
 
-def fold(params: Params, encoding: Encoding) -> Params | None:
+class Folded(NamedTuple):
+    """A network for raw rows: layers, the first of which takes d numbers and behind them how far each is through its
+    bins, from 0 to 1: of `of` (b,) from `low` (b,) on, by `rise` (b,) for each unit."""
+
+    layers: Params
+    of: Array
+    low: Array
+    rise: Array
+
+
+def fold(params: Params, encoding: Encoding) -> Folded | None:
     """The network for raw rows, (m, inputs), with the scaling of its inputs in its first layer:
     ((x − μ)/σ) W + b = x (W/σ) + (b − (μ/σ) W).
 
-    None where that is not the same: inputs that are categories or have indicators, means too far from 0 for
-    float32, or a first layer too large to keep twice.
+    None where that is not the same: inputs that are categories or have indicators, means too far from 0 for float32,
+    bins too narrow to be found alike, or a first layer too large to keep twice.
     """
     first, *rest = params
-    if encoding.inputs is None or encoding.width != encoding.inputs or first.weight.size > LARGEST:
+    if encoding.inputs is None or len(encoding.indicated) or first.weight.size > LARGEST:
         return None
-    mean, scale = encoding.spread
+    (mean, scale), bins = encoding.spread, encoding.bins
     finest, coarsest = float(scale.min()), float(scale.max())
     if not FINEST < finest <= coarsest < 1 / FINEST or (np.abs(mean) > NEAR * scale).any():
         return None
-    weight = first.weight / scale[:, None]
-    folded = Dense(weight.astype(np.float32), (first.bias - mean @ weight).astype(np.float32))
-    return (folded, *rest)
+    if (bins.high - bins.low < NARROWEST).any():
+        return None
+    weight = np.delete(first.weight, bins.places, axis=0) / scale[:, None]
+    passed = first.weight[bins.places]
+    bias = first.bias - mean @ weight - passed.sum(axis=0, dtype=np.float64) / 2
+    folded = Dense(np.vstack([weight, passed]).astype(np.float32), bias.astype(np.float32))
+    units, low = scale[bins.of], bins.low * scale[bins.of] + mean[bins.of]
+    return Folded((folded, *rest), bins.of, low, 1 / ((bins.high - bins.low) * units))
 
 
 @_quiet
-def probabilities_of_raw(folded: Params, x: Array, temperature: float = 1.0) -> Array | None:
+def probabilities_of_raw(folded: Folded, x: Array, temperature: float = 1.0) -> Array | None:
     """As `probabilities`, for raw rows; None also for those that hold a missing or an infinite number, or one beyond
     float32, and for what is not (m, inputs) float32 or float64."""
-    if x.dtype.char not in "fd" or x.shape[1:] != folded[0].weight.shape[:1]:
+    layers, of, low, rise = folded
+    bins = len(of)
+    if x.dtype.char not in "fd" or x.shape[1:] != (len(layers[0].weight) - bins,):
         return None
-    return _probabilities(folded, x.astype(np.float32, copy=False), temperature, raw=True)
+    if not bins:
+        return _probabilities(layers, x.astype(np.float32, copy=False), temperature, raw=True)
+    wide = np.empty((len(x), len(layers[0].weight)), np.float32)
+    wide[:, :-bins] = x
+    passed = x.take(of, axis=1) - low
+    passed *= rise
+    np.maximum(passed, _ZERO, out=passed)
+    np.minimum(passed, _ONE, out=wide[:, -bins:], casting="same_kind")
+    return _probabilities(layers, wide, temperature, raw=True)
 
 
 @_quiet

@@ -9,7 +9,7 @@ import orjson
 
 from core import profile as profiles
 from core.encoding import Encoding, VectorColumn
-from core.inference import fold
+from core.inference import Folded, fold
 from core.network import Params, sizes
 from core.profile import Profile
 
@@ -35,7 +35,7 @@ class Model:
         return sizes(self.parameters)
 
     @cached_property
-    def folded(self) -> Params | None:
+    def folded(self) -> Folded | None:
         """The network for raw rows, where there is one: what most predictions are made with."""
         return fold(self.parameters, self.encoding)
 
@@ -50,7 +50,7 @@ class Model:
         """Memory that the model holds: weights exactly, the rest by a fair estimate."""
         weights = sum(layer.weight.nbytes + layer.bias.nbytes for layer in self.parameters)
         if self.folded is not None:
-            weights += self.folded[0].weight.nbytes
+            weights += self.folded.layers[0].weight.nbytes
         vectors = [column for column in self.encoding.columns if isinstance(column, VectorColumn)]
         numbers = sum(column.mean.nbytes + column.scale.nbytes for column in vectors)
         return weights + numbers + _UNPACKED * len(orjson.dumps(dict(self.card)))

@@ -1,11 +1,14 @@
 """Quick predictions are those of the network behind its encoding, as exactly as float32 is; or there are none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core import encoding, inference, losses, network
+from core.knots import with_knots
 
 
 def exact(params, fitted, x, temperature):
@@ -31,6 +34,31 @@ def test_a_folded_network_answers_raw_rows_as_the_network_does_encoded_ones(rng,
     found = inference.probabilities_of_raw(inference.fold(params, fitted), x, 0.5)
     assert (found.shape, found.dtype) == ((rows, 3), np.float32)
     assert np.allclose(found, exact(params, fitted, x, 0.5), atol=2e-6)
+
+
+@pytest.mark.parametrize("hidden", [(), (16,)])
+@pytest.mark.parametrize("rows", [0, 1, 40])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_folded_network_cuts_raw_rows_into_bins_as_the_encoding_does(rng, hidden, rows, dtype):
+    _, fitted, x = make(rng, centre=3.0)
+    columns = {f"x{i}": x[:, i] for i in range(x.shape[1])}
+    cut = with_knots(fitted, {**columns, "x1": np.sign(x[:, 1])}, 4)  # one column has no bins
+    params = network.initialise((cut.width, *hidden, 3), rng)
+    rows = np.vstack([x[:rows], x[:rows] * 3 - 7]).astype(dtype)
+    found = inference.probabilities_of_raw(inference.fold(params, cut), rows, 0.5)
+    expected = inference.probabilities(params, encoding.transform_matrix(cut, rows), 0.5)
+    assert (found.shape, found.dtype) == ((len(rows), 3), np.float32)
+    assert np.allclose(found, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_a_number_that_is_none_is_declined_where_there_are_bins_too(rng, value):
+    _, fitted, x = make(rng)
+    cut = with_knots(fitted, {f"x{i}": x[:, i] for i in range(5)}, 4)
+    x[1, 2] = value
+    folded = inference.fold(network.initialise((cut.width, 8, 3), rng), cut)
+    assert inference.probabilities_of_raw(folded, x) is None
+    assert inference.probabilities_of_raw(folded, x[1:2]) is None
 
 
 @given(
@@ -64,6 +92,10 @@ def test_what_float32_or_one_matrix_cannot_hold_is_not_folded(rng, monkeypatch):
     indicated = encoding.fit({f"x{i}": holes[:, i] for i in range(5)})
     assert inference.fold(network.initialise((indicated.width, 3), rng), indicated) is None
     assert inference.fold(params, encoding.fit({"x": np.array([0, 1e-20])})) is None
+    narrow = encoding.Encoding(
+        columns=tuple(replace(column, knots=(0.0, 1e-10, 1.0)) for column in fitted.columns)
+    )
+    assert inference.fold(network.initialise((narrow.width, 3), rng), narrow) is None
     monkeypatch.setattr(inference, "LARGEST", 10)
     assert inference.fold(params, fitted) is None
 
@@ -88,12 +120,12 @@ def test_no_weight_hides_what_is_no_number(value, rows, weight):
     """A hidden unit that an infinity sends below zero is 0 to all that follows."""
     first = network.Dense(np.full((70, 40), weight, np.float32), np.zeros(40, np.float32))
     last = network.Dense(np.ones((40, 3), np.float32), np.zeros(3, np.float32))
-    x = np.ones((rows, 70), np.float32)
-    assert inference.probabilities_of_raw((first, last), x) is not None
+    folded, x = inference.Folded((first, last), *[np.empty(0, int)] * 3), np.ones((rows, 70), np.float32)
+    assert inference.probabilities_of_raw(folded, x) is not None
     for place in (0, 33, 69):
         holed = x.copy()
         holed[-1, place] = value
-        assert inference.probabilities_of_raw((first, last), holed) is None
+        assert inference.probabilities_of_raw(folded, holed) is None
 
 
 @given(
