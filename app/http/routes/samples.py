@@ -20,6 +20,7 @@ _HYPERPARAMETERS = {
     "max_epochs": 100,
     "patience": 25,
     "folds": 10,
+    "bins": 0,
     "validation_fraction": 0.1,
     "l2": 0.0067,
     "class_weight": None,
@@ -128,11 +129,11 @@ PLAN: dict[str, Any] = {
     "classes": _CLASSES,
     "algorithm": "auto",
     "candidates": ["softmax_regression", "relu_network"],
-    "hyperparameters": _HYPERPARAMETERS,
+    "hyperparameters": {**_HYPERPARAMETERS, "bins": None},
     "warm_start": None,
     "promote": "if_better",
     "feedback": None,
-    "parameters": 10243,
+    "parameters": 30723,
     "memory_bytes": 1451944,
     "warnings": [],
 }
@@ -207,19 +208,19 @@ CARD: dict[str, Any] = {
     "promotion": _PROMOTION,
     "candidates": [
         {
-            "algorithm": "softmax_regression",
-            "validation_log_loss": 0.083,
-            "uncalibrated": 0.085,
-            "temperature": 1.1,
-            "epochs": 98,
-        },
-        {
-            "algorithm": "relu_network",
-            "validation_log_loss": 0.078,
-            "uncalibrated": 0.079,
-            "temperature": 0.91,
-            "epochs": 61,
-        },
+            "algorithm": algorithm,
+            "bins": bins,
+            "validation_log_loss": log_loss,
+            "uncalibrated": round(log_loss + 0.001, 3),
+            "temperature": temperature,
+            "epochs": epochs,
+        }
+        for algorithm, bins, log_loss, temperature, epochs in (
+            ("softmax_regression", 0, 0.083, 1.1, 98),
+            ("softmax_regression", 4, 0.085, 1.2, 142),
+            ("relu_network", 0, 0.078, 0.91, 61),
+            ("relu_network", 4, 0.08, 0.93, 58),
+        )
     ],
     "encoding": {
         "columns": [
