@@ -61,6 +61,7 @@ class Connection(HttpToolsProtocol):
         self._rest = Rest()
         self._piece, self._left = b"", b""  # that is being read, and what is to be read after it
         self._in_body = False  # whether the last piece held some of a body
+        self._too_large = False  # whether the head that was read last is
         self._kept = False  # whether the connection is, once the body that was announced has come
 
     # What uvicorn calls
@@ -77,6 +78,7 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_headers_complete(self) -> None:
+        self.check_head()
         if not self.parser.should_upgrade():
             super().on_headers_complete()
             self._begun = self.headers
@@ -149,7 +151,8 @@ class Connection(HttpToolsProtocol):
     def count_head(self, size: int) -> None:
         """Count what has just come, if it is of a head, or stands around a body; 431 is the answer to too much of it.
 
-        To be called after each piece, where `timeout_keep_alive_task` is None. The first does not count.
+        To be called after each piece, where `timeout_keep_alive_task` is None. The first does not count here: see
+        `check_head`.
         """
         if self.transport.is_closing():
             return
@@ -163,6 +166,13 @@ class Connection(HttpToolsProtocol):
             self._end(431)
         elif self._refused:
             self._rest.since, self.timeout_keep_alive_task = now, self._rest
+
+    def check_head(self) -> None:
+        """Break off a head that has come whole in one piece, if it is too large; to be called once it is read."""
+        most = self.limits.max_head_bytes
+        if len(self._piece) > most and _size(self.url, self.headers) > most:
+            self._too_large = True
+            raise OverflowError
 
     @property
     def _refused(self) -> bool:
@@ -221,12 +231,13 @@ class Connection(HttpToolsProtocol):
             self.app = getattr(self.app, "crowded", self.app)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - what the parser says helps nobody
-        """Answer what is no request of HTTP; or close after the answers to those before it, if any is waited for."""
+        """Answer what is no request of HTTP, or has too large a head; or close after the answers to those before it,
+        if any is waited for."""
         own_body = self.headers is self._begun and self.busy and self.cycle.more_body
         if self.busy and not (self.cycle.response_started or own_body):
             self.cycle.keep_alive = False
         else:
-            self._end(400)
+            self._end(431 if self._too_large else 400)
 
     def _end(self, status: int | None) -> None:
         """Close, with an answer in the contract's form to what never became a request."""
@@ -255,6 +266,11 @@ class Connection(HttpToolsProtocol):
     def _leave(self) -> None:
         if not self.busy:
             self.transport.close()
+
+
+def _size(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    """About the bytes of a head."""
+    return len(url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in headers)
 
 
 def _unconfirmed(connection: Any) -> int:

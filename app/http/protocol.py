@@ -113,6 +113,7 @@ class LaneProtocol(Connection):
                 self.scope["headers"] = self._said
 
     def on_headers_complete(self) -> None:
+        self.check_head()
         if self._may_be_held():
             self._held, self._come = [], 0
         else:

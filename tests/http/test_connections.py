@@ -108,6 +108,18 @@ def test_a_head_beyond_the_limit_is_refused(open_site):
         assert answer(connection)[0] == 431
 
 
+@pytest.mark.parametrize("path", [PREDICT, "/nowhere"])
+def test_a_large_head_is_refused_in_one_piece_too(open_site, path):
+    """And after other requests; but not a small one with a large body behind it."""
+    with connected(open_site(max_head_bytes=2_000)) as connection:
+        row = ROW + b" " * 5_000
+        connection.sendall(request(row, path, length=len(row)))
+        assert answer_of(connection)[0] == (404 if path == "/nowhere" else 200)
+        connection.sendall(request(path=path, more=f"x: {'y' * 2000}\r\n"))
+        status, headers, _ = answer(connection)
+        assert (status, headers["connection"]) == (431, "close")
+
+
 def test_many_requests_in_one_piece_and_half_of_another_are_no_large_head(open_site):
     with connected(open_site(max_head_bytes=2_000)) as connection:
         connection.sendall(request() * 50 + request()[:20])
