@@ -3,27 +3,26 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from app.errors import StorageFailed, Superseded, TrainingDiverged
 from app.jobs import Algorithm, Job, plan
-from app.jobs.plan import Shape
-from app.repository.model import Model, limit
+from app.repository.model import Model
 from app.repository.names import PRODUCTION
 from app.times import timestamp, utc_now
 from app.training import origin, verification
 from app.training.card import compose, made
 from app.training.checkpoints import Finished
 from app.training.failure import failure_of
+from app.training.intake import Intake, take_in
 from app.training.journal import Journal, Paused, Workload
-from app.training.material import Material, prepare
+from app.training.material import Material
 from app.training.outcome import Outcome, Trained, conclude
-from app.training.production import Forerunner, parts_of
+from app.training.production import Forerunner
 from app.training.promotion import Jury
-from app.training.streaming import prepare_streamed
 from app.training.workplace import Workplace
 from core import committee, network
 from core.committee_state import CommitteeState
@@ -73,18 +72,19 @@ class Attempt:
 
     def run(self) -> str:
         """Do the whole job."""
-        forerunner, published = self._forerunner(), self._published()
-        journal = self._journal()
-        rows = self._admitted(self._material(forerunner, published, journal), forerunner)
-        turns = [
-            (name, cut)
-            for name in plan.CANDIDATES[self.job.algorithm]
-            for cut in self._cuts(rows, forerunner)
-        ]
+        intake, journal = take_in(self.place, self.job, self.warnings), self._journal()
+        outcome = conclude(self._sound(self._trained(intake, journal)), look=journal.look)
+        if intake.published is not None:
+            return self._verify(intake.published, outcome, journal)
+        return self._publish(outcome, journal)
+
+    def _trained(self, intake: Intake, journal: Journal) -> list[Trained]:
+        """Every candidate with every cut of the rows, one after the other."""
+        turns = [*product(plan.CANDIDATES[self.job.algorithm], intake.cuts(journal.look))]
         journal.expect(_workload(turns))
         done = len(journal.finished)
         for place, (name, cut) in enumerate(turns):
-            start = self._begin(plan.path(name, cut.given, cut.shape)[0], cut, forerunner)
+            start = self._begin(plan.path(name, cut.given, cut.shape)[0], cut, intake.forerunner)
             if place < done:
                 continue  # an earlier attempt trained it; what there was to warn of is said again
             try:
@@ -93,17 +93,7 @@ class Attempt:
                 if place == len(turns) - 1 and not any(each.members for each in journal.finished):
                     raise
                 journal.close(Finished(members=(), validation_loss=math.inf, epochs=error.epoch))
-        trained = [Trained(*turn, finished) for turn, finished in zip(turns, journal.finished, strict=True)]
-        outcome = conclude(self._sound(trained), look=journal.look)
-        if published is not None:
-            return self._verify(published, outcome, journal)
-        return self._publish(outcome, journal)
-
-    def _cuts(self, rows: Material, forerunner: Forerunner | None) -> list[Material]:
-        """The rows with each number of bins that is to be tried; but where nothing can be cut, as they are."""
-        before = None if forerunner is None else forerunner.model.encoding
-        cuts = [rows.cut(bins, before) for bins in plan.bins(self.job.algorithm, rows.given, rows.shape)]
-        return [each for each in cuts if each is cuts[0] or each.encoding != cuts[0].encoding]
+        return [Trained(*turn, finished) for turn, finished in zip(turns, journal.finished, strict=True)]
 
     def _sound(self, trained: Sequence[Trained]) -> list[Trained]:
         """What did not diverge; of the others the user hears."""
@@ -114,65 +104,6 @@ class Attempt:
             if not each.finished.members
         )
         return [each for each in trained if each.finished.members]
-
-    def _published(self) -> Model | None:
-        """The version that a verification is about."""
-        if self.job.kind != "verify":
-            return None
-        return self.place.repository.load(self.job.model, self.job.version)
-
-    def _limit(self, name: str, published: Model | None) -> int:
-        """The limit in force, or for a verification the one that was when its version was made."""
-        now = int(getattr(self.place.settings, name))
-        return now if published is None else limit(published.card, name, now)
-
-    def _material(self, forerunner: Forerunner | None, published: Model | None, journal: Journal) -> Material:
-        """The job's rows, in memory or, if there are too many, where they are."""
-        datasets, given = self.place.datasets, self._given()
-        before = None if forerunner is None else forerunner.before
-        memory, most = (self._limit(name, published) for name in origin.LIMITS)
-        dataset = datasets.get(self.job.dataset)
-        shape = Shape(rows=dataset.rows, features=dataset.features(most), classes=len(dataset.classes))
-        if not plan.streamed(given, shape, memory):
-            return prepare(datasets.open(dataset.id), given, max_categories=most, before=before)
-        given = plan.fitting(self.job.algorithm, given, shape, memory)
-        opened = datasets.stream(dataset.id, look=journal.look)
-        material = prepare_streamed(opened, given, max_categories=most, before=before)
-        self.warnings.append(
-            f"encoded rows exceed training_memory_bytes: they are read from disk in every epoch, and"
-            f" {len(material.held.rows):,} of {dataset.rows:,} are held out"
-        )
-        return material
-
-    def _admitted(self, material: Material, forerunner: Forerunner | None) -> Material:
-        """The material, which says so if a warm start is judged by rows that it has learned from already.
-
-        What goes to the optimum of a convex loss does not depend on where it began.
-        """
-        if forerunner is None or not forerunner.has_seen(material):
-            return material
-        paths = (
-            plan.path(name, material.given, material.shape) for name in plan.CANDIDATES[self.job.algorithm]
-        )
-        if all(path[0].optimizer == "lbfgs" for path in paths):
-            return material
-        self.warnings.append(
-            f"validation figures are too good: rows are held out otherwise than in {self.job.warm_start}, which has"
-            " learned from some of those that they are measured on"
-        )
-        return replace(material, deal=replace(material.deal, clean=False))
-
-    def _forerunner(self) -> Forerunner | None:
-        """The version to go on from, where there is a warm start."""
-        if self.job.warm_start is None:
-            return None
-        model = self.place.repository.load(*self.place.repository.resolve(self.job.warm_start))
-        return Forerunner(model=model, parts=parts_of(model, self.place.repository))
-
-    def _given(self) -> dict[str, Any]:
-        """What was said, and how many folds that came to when the job was accepted."""
-        shown = self.job.hyperparameters
-        return {"folds": shown["folds"], **self.job.given} if "folds" in shown else self.job.given
 
     def _journal(self) -> Journal:
         settings = self.place.settings

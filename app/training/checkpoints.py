@@ -14,7 +14,7 @@ from core import network
 from core.arrays import Array
 from core.network import Params
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, kw_only=True)
