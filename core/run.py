@@ -9,8 +9,9 @@ from core import network, optimizers, quasi_newton
 from core.arrays import Array
 from core.feed import open_feed
 from core.network import Params, Workspace
+from core.quasi_newton import Solve
 from core.schedules import SCHEDULES
-from core.state import Best, Examples, TrainingSpec, TrainingState, frozen, is_finished
+from core.state import Best, Examples, RowSource, TrainingSpec, TrainingState, frozen, is_finished
 from core.stops import go_on
 from core.work import piece_rows
 
@@ -55,6 +56,7 @@ class Run:
         if self.newton:
             labels, weights = self.train[1:]
             self._shares = np.bincount(labels, weights, self.sizes[-1]) / len(labels)
+            self._inverse = self._features()
         else:
             self._optimizer = optimizers.make(spec.optimizer, momentum=spec.momentum)
         at_once = len(self.train.labels) if self.steps == 1 else self.batch
@@ -170,8 +172,16 @@ class Run:
         )
         return loss, self._gradient
 
-    def _curvature(self, gradient: Array) -> Array:
-        return quasi_newton.softmax_curvature(gradient, self._shares, self.spec.l2)
+    def _curvature(self, gradient: Array) -> Solve:
+        return quasi_newton.softmax_curvature(gradient, self._shares, self._inverse)
+
+    def _features(self) -> Array | float:
+        """Of the penalty alone where rows are on disk, which another pass would be for."""
+        x, _, weights = self.train
+        if isinstance(x, RowSource):
+            return 1 / (self.spec.l2 + float(self._shares.mean()))
+        with np.errstate(under="ignore"):
+            return quasi_newton.features_curvature(x, weights, self._shares, self.spec.l2)
 
     def _minibatch(self) -> Examples:
         """All rows at once have no order."""

@@ -133,7 +133,7 @@ def test_a_quadratic_of_any_condition_is_solved(seed, magnitude):
 
     point, moments = np.zeros(12), [np.zeros(12)] * quasi_newton.MOMENTS
     for _ in range(400):
-        point, moments, loss = moved(point, moments, in_one_piece, np.ones_like)
+        point, moments, loss = moved(point, moments, in_one_piece, lambda _: np.copy)
         if not moments[0].any() or loss < 1e-9:
             break
     assert evaluate(point)[0] < 1e-6
@@ -172,3 +172,24 @@ def test_a_move_over_many_rows_comes_in_pieces_and_they_change_no_bit(make_examp
     assert [each.train_loss for each in parts if each.fraction == 1] == [each.train_loss for each in whole]
     assert sum(each.rows for each in parts) == 100 * len(whole)
     assert np.array_equal(parts[-1].state.parameters[0].weight, whole[-1].state.parameters[0].weight)
+
+
+def test_features_that_say_much_the_same_do_not_keep_it_from_the_optimum(rng):
+    """Bins of one number lie close to one another: without a look at their covariance it takes twice as long."""
+    x = rng.normal(size=(2000, 1))
+    knots = np.quantile(x, np.linspace(0, 1, 17))
+    rows = np.hstack([x, np.clip((x - knots[:-1]) / np.diff(knots), 0, 1) - 0.5]).astype(np.float32)
+    labels = (np.sin(4 * x[:, 0]) + rng.normal(size=2000) > 0).astype(int)
+    *_, last = training.fit(spec(1e-4), Examples(rows, labels), None, training.begin(spec(1e-4), 17, 2))
+    exact = tuple(Dense(*(array.astype(float) for array in layer)) for layer in last.state.parameters)
+    assert network.loss(exact, rows, labels, l2=1e-4) - lowest(rows, labels, 1e-4) <= quasi_newton.GAP
+    assert last.number <= 30
+
+
+@pytest.mark.parametrize("x", [np.zeros((40, 3)), np.full((40, 3), 1e15), np.eye(40, 3), np.ones((40, 900))])
+def test_the_curvature_along_features_is_there_whatever_they_are(x):
+    inverse = quasi_newton.features_curvature(x.astype(np.float32), None, np.array([0.5, 0.5]), 0.0)
+    assert np.isfinite(inverse).all()
+    assert np.all(np.linalg.eigvalsh(np.atleast_2d(inverse)) > 0)
+    unheard = quasi_newton.features_curvature(x, np.zeros(40), np.array([0.5, 0.5]), 0.1)
+    assert isinstance(unheard, float)
