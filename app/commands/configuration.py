@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from app.errors import Invalid
@@ -18,7 +19,15 @@ def configured(**said: Any) -> Settings:
         refuse(mistakes(error))
     except Invalid as error:
         refuse([f"NEURONA_DATABASE_URL: {error}"])
+    _refuse_files(data=settings.data, models=settings.models)
     return settings
+
+
+def _refuse_files(**folders: Path) -> None:
+    """Refuse what is said to be a folder, and is a file."""
+    wrong = {name: place for name, place in folders.items() if place.exists() and not place.is_dir()}
+    if wrong:
+        refuse(f"NEURONA_{name.upper()}: {place} is a file; name a folder" for name, place in wrong.items())
 
 
 def refuse(wrong: Iterable[str]) -> NoReturn:

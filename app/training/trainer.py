@@ -17,6 +17,7 @@ from app.errors import StorageFailed
 from app.jobs import Failure, Job, JobQueue
 from app.machine import gigabytes, memory_available
 from app.settings import Settings
+from app.storage.folder import make_folder, reported
 from app.training.cluster import call, has_workers, open_cluster
 from app.training.leftovers import sweep_checkpoints
 from app.training.mishaps import Broken, Lost, Mishap, SetBack
@@ -70,9 +71,11 @@ class Trainer:
         self.jobs.close()
 
     def _prepare(self) -> None:
-        """Bring the database up to date, as soon as there is one."""
+        """Make the data folder, and bring the database up to date as soon as there is one."""
         while not self.stop.is_set():
             try:
+                with reported("make the data folder"):
+                    make_folder(self.settings.data)
                 self.jobs.prepare()
             except StorageFailed as error:
                 log.warning("trainer waits: %s", error)

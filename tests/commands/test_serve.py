@@ -52,6 +52,8 @@ def test_where_the_system_allows_fewer_connections_are_fewer(files, caplog):
         (trainer, "PORT", "many", "NEURONA_PORT: Input should be a valid integer"),
         (serve, "WORKERS", "0", "NEURONA_WORKERS: Input should be greater than or equal to 1"),
         (serve, "API_KEYS", "admin:short", "NEURONA_API_KEYS: a key is written role:key"),
+        (serve, "MODELS", __file__, f"NEURONA_MODELS: {__file__} is a file; name a folder"),
+        (trainer, "DATA", __file__, f"NEURONA_DATA: {__file__} is a file; name a folder"),
         (serve, "API_KEYS_FILE", "/nowhere/keys", "NEURONA_API_KEYS: "),
         (serve, "DATABASE_URL", "records", "NEURONA_DATABASE_URL: write sqlite:///FILE or postgresql://"),
         (trainer, "DATABASE_URL", "postgres://a@b/c", "NEURONA_DATABASE_URL: write sqlite:///FILE"),

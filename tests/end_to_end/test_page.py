@@ -71,6 +71,19 @@ def test_the_page_goes_on_asking_where_the_server_could_not_answer(page, neurona
     expect(page.locator("#stale")).to_be_hidden()
 
 
+def test_a_key_that_may_not_see_jobs_is_told_so_in_their_place_and_sees_the_models(page, neurona):
+    refused = {"detail": "'predict' may not do this; it needs 'train'"}
+    page.route("**/v1/jobs?*", lambda route: route.fulfill(status=403, json=refused), times=1)
+    page.clock.install()
+    page.goto(str(neurona.http.base_url))
+    expect(page.locator("#jobs-denied")).to_have_text(refused["detail"])
+    expect(page.locator("#stale")).to_be_hidden()
+    expect(page.locator("#no-jobs")).to_be_hidden()
+    expect(page.get_by_role("button", name="Open iris")).to_be_visible()
+    page.clock.run_for(5000)  # with another key
+    expect(page.locator("#jobs-denied")).to_be_hidden()
+
+
 def test_a_button_that_was_come_to_stays_while_what_is_around_it_changes(page, neurona):
     page.clock.install()
     model = {"name": "iris", "versions": [1], "aliases": {"production": 1}}

@@ -34,7 +34,7 @@ async function ask(path, options = {}) {
 
 async function refusal(answer) {
   const problem = await answer.json().catch(() => ({}));
-  return new Error(problem.detail ?? `${answer.status} ${answer.statusText}`);
+  return Object.assign(new Error(problem.detail ?? `${answer.status} ${answer.statusText}`), { status: answer.status });
 }
 
 function say(place, text) {
@@ -102,6 +102,7 @@ async function showJobs() {
   const { items, next_cursor: more } = await ask(`/v1/jobs?limit=${jobsShown}`);
   showRows("#jobs", items.map(jobRow));
   find("#no-jobs").hidden = items.length > 0;
+  say("#jobs-denied", "");
   find("#jobs").hidden = items.length === 0;
   find("#more-jobs").hidden = more === null || jobsShown === MOST_JOBS;
   return items.some((job) => job.state === "queued" || job.state === "running");
@@ -312,13 +313,20 @@ find("#train input[name=file]").addEventListener("change", (event) => {
   if (name && !find("#train").elements.model.value) find("#train").elements.model.value = name;
 });
 
+// A key may be for predictions alone.
+function withoutJobs(error) {
+  if (error.status !== 403) throw error;
+  find("#jobs").hidden = find("#no-jobs").hidden = true;
+  say("#jobs-denied", error.message);
+}
+
 // What there is, again and again.
 
 async function refresh() {
   let pause = 5000;
   try {
     await showModels();
-    if (await showJobs()) pause = 1000;
+    if (await showJobs().catch(withoutJobs)) pause = 1000;
     say("#stale", "");
   } catch (error) {
     say("#stale", `What is shown may be out of date. ${error.message}`);
