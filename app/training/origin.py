@@ -1,7 +1,10 @@
 """Where a version comes from, for its card: data, request and parent, and what computed it, down to the last bits."""
 
+import hashlib
 import platform
 from collections.abc import Mapping
+from functools import cache
+from importlib import resources
 from importlib.metadata import version as installed
 from typing import Any
 
@@ -10,6 +13,7 @@ from threadpoolctl import threadpool_info
 
 from app.jobs import Job
 
+_ROOMS = ("core", "app.training", "app.jobs")
 LIMITS = ("training_memory_bytes", "max_categories")  # settings that a version's bits depend on
 
 
@@ -31,13 +35,14 @@ def lineage(job: Job, *, dataset_sha256: str, seed: int, limits: Mapping[str, in
 
 
 def software() -> dict[str, Any]:
-    """Releases, the BLAS with its kernels and threads, and the instruction sets that NumPy found.
+    """Releases, the code that trains, the BLAS, its kernels and threads, and the instruction sets that NumPy found.
 
     Two runs that agree in all of this give the same bits; where they do not, the bits may differ.
     """
     blas = _blas()
     return {
         "neurona": installed("neurona"),
+        "code": _code(),
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -56,6 +61,17 @@ def differences(then: object, now: dict[str, Any]) -> dict[str, dict[str, Any]]:
         for name, value in now.items()
         if name in said and said[name] != value
     }
+
+
+@cache
+def _code() -> str:
+    """The first digits of the SHA-256 of the files that bits depend on: within a release they may change."""
+    found = hashlib.sha256()
+    for room in _ROOMS:
+        for file in sorted(resources.files(room).iterdir(), key=lambda file: file.name):
+            if file.name.endswith(".py"):
+                found.update(file.name.encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def _blas() -> dict[str, Any]:

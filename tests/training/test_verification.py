@@ -212,9 +212,8 @@ def test_a_card_says_all_that_a_version_comes_from(bench):
     assert job.dataset == f"ds_{lineage['dataset_sha256'][:16]}"
     assert (lineage["parent"], lineage["seed"], lineage["job"]) == (None, 0, job.id)
     assert lineage["software"] == origin.software()
-    assert {"neurona", "numpy", "python", "machine", "blas", "blas_kernels", "blas_threads", "simd"} == set(
-        lineage["software"]
-    )
+    machine = {"machine", "blas", "blas_kernels", "blas_threads", "simd"}
+    assert {"neurona", "code", "numpy", "python", *machine} == set(lineage["software"])
     assert lineage["software"]["blas"].startswith("openblas ")
 
 
@@ -222,3 +221,13 @@ def test_a_promotion_is_told_with_its_job(bench):
     job = bench.train(**LAYERS)
     (_, move), *rest = bench.place.repository.alias_record("iris").newest_first()
     assert (move.target, move.job, rest) == (1, job.id, [])
+
+
+def test_other_code_of_the_same_release_is_told(monkeypatch):
+    card = origin.software()
+    monkeypatch.setattr(origin, "_ROOMS", ("core",))
+    origin._code.cache_clear()
+    found = origin.differences(card, origin.software())
+    origin._code.cache_clear()
+    assert set(found) == {"code"}
+    assert found["code"]["then"] == card["code"] != found["code"]["now"]

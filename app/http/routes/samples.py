@@ -244,6 +244,7 @@ CARD: dict[str, Any] = {
         "max_categories": 1000,
         "software": {
             "neurona": "0.1.0",
+            "code": "9d1f04c2a7b3e865",
             "numpy": "2.4.6",
             "python": "3.12.3",
             "machine": "x86_64",
