@@ -7,7 +7,6 @@ Seconds are of one process's processor time, with one BLAS thread, all three in 
 """
 
 import argparse
-import itertools
 import json
 import os
 import time
@@ -24,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from core import committee, dealing, defaults, encoding, splitting, training
-from core.conclusion import conclude, lowest
+from core.conclusion import chosen, conclude
 from core.encoding import Codes, Encoding, NumericColumn, RawColumns
 from core.knots import with_knots
 from core.losses import log_softmax
@@ -46,11 +45,10 @@ def neurona(table: Table, train: np.ndarray, test: np.ndarray) -> Score:
     fold = dealing.new_deal(columns, labels, folds=count, fraction=0.1, seed=0).fold(columns, labels)
     if count == 1:
         plain = encoding.fit(take(columns, np.flatnonzero(fold < 0)))
-    trained, conclusions = [], []
-    for name, fitted in itertools.product(
-        ("softmax_regression", "relu_network"), cuts(plain, columns, classes)
-    ):
-        held = committee.Held(Examples(encoding.transform(fitted, columns), labels), fold, count)
+    fitted = cut(plain, columns, classes) if count > 1 else plain
+    held = committee.Held(Examples(encoding.transform(fitted, columns), labels), fold, count)
+    trained, conclusions = {}, {}
+    for name in ("softmax_regression", "relu_network"):
         path = defaults.candidate(
             rows=len(train),
             features=fitted.width,
@@ -61,25 +59,21 @@ def neurona(table: Table, train: np.ndarray, test: np.ndarray) -> Score:
         state = committee.fresh(path[0], held, classes)
         for each in committee.fit(path, held, state):
             state = each.state
-        trained.append((path[state.best.stage], state.best.members, held, fitted))
-        conclusions.append(conclude(levelled(state.best.members), held))
-    best = lowest(conclusions)
-    *made, fitted = trained[best]
-    parameters = whole(*made)
+        trained[name] = path[state.best.stage], state.best.members
+        conclusions[name] = conclude(levelled(state.best.members), held)
+    best = chosen(conclusions)
+    parameters = whole(*trained[best], held)
     seconds = time.process_time() - began
     x = encoding.transform(fitted, take(table.columns, test))
     logs = log_softmax(logits(parameters, x) / conclusions[best].temperature)
     return *judge(logs, table.labels[test]), seconds
 
 
-def cuts(plain: Encoding, columns: RawColumns, classes: int) -> list[Encoding]:
-    """As app.training.body has them."""
-    numbers, rows = sum(isinstance(column, NumericColumn) for column in plain.columns), length(columns)
-    count = defaults.bins(rows=rows, features=plain.width, numbers=numbers, classes=classes)
-    if not count or defaults.folds(rows=rows, features=plain.width, classes=classes) == 1:
-        return [plain]
-    cut = with_knots(plain, columns, count)
-    return [plain, cut] if cut != plain else [plain]
+def cut(plain: Encoding, columns: RawColumns, classes: int) -> Encoding:
+    """With numbers in bins, as app.jobs.plan has them."""
+    numbers = sum(isinstance(column, NumericColumn) for column in plain.columns)
+    count = defaults.bins(rows=length(columns), features=plain.width, numbers=numbers, classes=classes)
+    return with_knots(plain, columns, count) if count else plain
 
 
 def whole(spec: TrainingSpec, members: tuple[Params, ...], held: committee.Held) -> Params:

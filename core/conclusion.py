@@ -1,7 +1,8 @@
 """What becomes of trained committees: one is chosen and calibrated on rows that its members have not seen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from core.losses import softmax_loss
 from core.network import Params
 
 SHIFTS = (0.0, 0.5, 1.0)
+Name = TypeVar("Name", bound=str)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,9 +47,9 @@ def conclude(members: Sequence[Params], held: Held, *, class_weights: Array | No
     return min(options, key=lambda option: option.cautious_loss)
 
 
-def lowest(conclusions: Sequence[Conclusion]) -> int:
-    """The place of the one with the lowest log loss on held-out rows, the first of equals."""
-    return min(range(len(conclusions)), key=lambda place: conclusions[place].log_loss)
+def chosen(conclusions: Mapping[Name, Conclusion]) -> Name:
+    """The name of the one with the lowest log loss on held-out rows."""
+    return min(conclusions, key=lambda name: conclusions[name].log_loss)
 
 
 def _calibrated(z: Array, offset: Array, shift: float, labels: Array) -> Conclusion:

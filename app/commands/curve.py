@@ -5,9 +5,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from itertools import product
 from typing import Any, Protocol, TextIO
 
 import httpx
@@ -136,8 +135,8 @@ class Drawing:
     def _curves(self, width: int) -> list[str]:
         lines = []
         for colour, epochs in zip(_COLOURS, self._epochs.values(), strict=False):
-            for run, name in product(_runs(epochs), ("train_loss", "validation_loss")):
-                points = [(place, each[name]) for place, each in enumerate(run, 1) if each[name] is not None]
+            for name in ("train_loss", "validation_loss"):
+                points = [(each["epoch"], each[name]) for each in epochs if each[name] is not None]
                 lines.append(Line(points=points, colour=colour, dotted=name == "train_loss"))
         return plot(lines, width=width, height=_HEIGHT, colours=self._colours)
 
@@ -168,16 +167,6 @@ class Drawing:
         while len("  ".join(parts)) > width and len(parts) > 1:
             parts.pop()
         return "  ".join(parts)[:width]
-
-
-def _runs(epochs: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """A candidate's epochs, apart where its loss leaps up: it was trained once more, with numbers cut into bins."""
-    runs: list[list[Mapping[str, Any]]] = []
-    for each in epochs:
-        if not runs or each["train_loss"] > 2 * runs[-1][-1]["train_loss"]:
-            runs.append([])
-        runs[-1].append(each)
-    return runs
 
 
 def _duration(seconds: float) -> str:

@@ -124,7 +124,6 @@ def _plan(
     in_memory, most = services.settings.training_memory_bytes, services.settings.max_parameters
     fitting = plan.fitting(algorithm, given, shape, in_memory)
     candidate, bins = plan.CANDIDATES[algorithm][-1], plan.bins(algorithm, fitting, shape)
-    cut = {"bins": bins[0] if len(bins) == 1 else None}
     if (count := network.count(plan.sizes(algorithm, fitting, shape))) > most:
         message = f"the network would have {count:,} weights, more than max_parameters, {most:,}"
         raise Invalid(Problem(message=message, location="hyperparameters.hidden_layer_sizes"))
@@ -132,7 +131,7 @@ def _plan(
         model=model,
         dataset=dataset.id,
         algorithm=algorithm,
-        hyperparameters=plan.resolved(candidate, fitting | cut, shape.cut(bins[-1])),
+        hyperparameters=plan.resolved(candidate, {**fitting, "bins": bins}, shape.cut(bins)),
         given=given,
         warm_start=warm_start,
         promote=said.promote,

@@ -89,20 +89,16 @@ def folds(given: Mapping[str, Any], shape: Shape) -> int:
     return defaults.folds(rows=shape.rows, features=shape.features, classes=shape.classes)
 
 
-def bins(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape) -> tuple[int, ...]:
-    """How many bins numeric columns are cut into (core/knots.py), 0 for none: as said, or what is to be tried.
-
-    Every candidate is trained with each. `auto` alone tries any, and not where max_epochs bounds what a candidate may
-    take.
-    """
+def bins(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape) -> int:
+    """How many bins numeric columns are cut into (core/knots.py), 0 for none: as said; else for `auto`, if it trains
+    committees, as many as suit the data."""
     if given.get("bins") is not None:
-        return (given["bins"],)
-    if algorithm != "auto" or "max_epochs" in given or folds(given, shape) == 1:
-        return (0,)
-    most = defaults.bins(
+        return int(given["bins"])
+    if algorithm != "auto" or folds(given, shape) == 1:
+        return 0
+    return defaults.bins(
         rows=shape.rows, features=shape.features, numbers=shape.numbers, classes=shape.classes
     )
-    return (0, most) if most else (0,)
 
 
 def path(candidate: Algorithm, given: Mapping[str, Any], shape: Shape) -> tuple[TrainingSpec, ...]:
@@ -131,7 +127,7 @@ def resolved(
 ) -> dict[str, Any]:
     """The hyperparameters in force for each member of a candidate, as the job and the card show them.
 
-    given: what was said, and `bins`: None where they are to be chosen. stage: the place in the path that was chosen,
+    given: what was said, and `bins` as they came to be. stage: the place in the path that was chosen,
     which tells l2; without it l2 is null where it is to be chosen.
     """
     specs = path(candidate, given, shape)
@@ -161,8 +157,8 @@ def member_sizes(candidate: Algorithm, given: Mapping[str, Any], shape: Shape) -
 
 def sizes(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape) -> tuple[int, ...]:
     """Features, hidden units of each layer, classes, of the largest network that may be published: all members'."""
-    widest = shape.cut(max(bins(algorithm, given, shape)))
-    features, *hidden, classes = member_sizes(CANDIDATES[algorithm][-1], given, widest)
+    cut = shape.cut(bins(algorithm, given, shape))
+    features, *hidden, classes = member_sizes(CANDIDATES[algorithm][-1], given, cut)
     return (features, *(folds(given, shape) * units for units in hidden), classes)
 
 
@@ -184,10 +180,10 @@ def memory_bytes(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape, m
 
     most: bytes of encoded rows beyond which they stay on disk, but for two pools and those held out.
     """
-    needed, tried = [], [shape.cut(each) for each in bins(algorithm, given, shape)]
+    needed, cut = [], shape.cut(bins(algorithm, given, shape))
     for candidate in CANDIDATES[algorithm]:
-        layers = member_sizes(candidate, given, tried[-1])
-        batch = path(candidate, given, tried[-1])[0].batch_size or min(shape.rows, 8192)
+        layers = member_sizes(candidate, given, cut)
+        batch = path(candidate, given, cut)[0].batch_size or min(shape.rows, 8192)
         copies = _COPIES if candidate == "relu_network" else 2 * _COPIES
         needed.append(folds(given, shape) * (copies * network.count(layers) + 3 * batch * sum(layers)))
     networks = _FLOAT * (max(needed) + 2 * network.count(sizes(algorithm, given, shape)))
@@ -196,8 +192,7 @@ def memory_bytes(algorithm: Algorithm, given: Mapping[str, Any], shape: Shape, m
         held = min(held, HELD_BYTES // (_FLOAT * max(shape.features, shape.classes)))
         rows = 2 * POOL_BYTES + 3 * HELD_BYTES + _READING + _ROW * shape.rows
     else:
-        cells = shape.features + sum(each.features for each in tried)  # as they came, and each way encoded
-        rows = _FLOAT * shape.rows * cells
+        rows = _FLOAT * shape.rows * (2 * shape.features + cut.features)  # as they came, and encoded twice
     return networks + rows + _LOGIT * held * shape.classes
 
 

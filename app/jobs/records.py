@@ -63,7 +63,7 @@ class Hyperparameters(Record):
     bins: Literal[0] | Annotated[int, Field(ge=2, le=64)] | None = Field(
         None,
         description="parts that numeric columns are cut into, at quantiles, so that classes may depend on them by"
-        " more than a straight line; 0: none, as where auto does not find a lower loss with them",
+        " more than a straight line; 0: none, as where an algorithm or one network is asked for",
     )
     validation_fraction: _Finite | None = Field(
         None, gt=0, lt=1, description="rows held back, where folds is 1"

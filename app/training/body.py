@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
@@ -17,10 +16,10 @@ from app.training import origin, verification
 from app.training.card import compose, made
 from app.training.checkpoints import Finished
 from app.training.failure import failure_of
-from app.training.intake import Intake, take_in
+from app.training.intake import take_in
 from app.training.journal import Journal, Paused, Workload
 from app.training.material import Material
-from app.training.outcome import Outcome, Trained, conclude
+from app.training.outcome import conclude
 from app.training.production import Forerunner
 from app.training.promotion import Jury
 from app.training.workplace import Workplace
@@ -73,37 +72,36 @@ class Attempt:
     def run(self) -> str:
         """Do the whole job."""
         intake, journal = take_in(self.place, self.job, self.warnings), self._journal()
-        outcome = conclude(self._sound(self._trained(intake, journal)), look=journal.look)
+        material = intake.material(journal.look)
+        finished = self._trained(material, intake.forerunner, journal)
         if intake.published is not None:
-            return self._verify(intake.published, outcome, journal)
-        return self._publish(outcome, journal)
+            return self._verify(intake.published, material, finished, journal)
+        return self._publish(material, finished, journal)
 
-    def _trained(self, intake: Intake, journal: Journal) -> list[Trained]:
-        """Every candidate with every cut of the rows, one after the other."""
-        turns = [*product(plan.CANDIDATES[self.job.algorithm], intake.cuts(journal.look))]
-        journal.expect(_workload(turns))
+    def _trained(
+        self, material: Material, forerunner: Forerunner | None, journal: Journal
+    ) -> dict[Algorithm, Finished]:
+        """Every candidate, one after the other; but for those that diverged, of which the user hears."""
+        names = plan.CANDIDATES[self.job.algorithm]
+        journal.expect(_workload(names, material))
         done = len(journal.finished)
-        for place, (name, cut) in enumerate(turns):
-            start = self._begin(plan.path(name, cut.given, cut.shape)[0], cut, intake.forerunner)
+        for place, name in enumerate(names):
+            start = self._begin(plan.path(name, material.given, material.shape)[0], material, forerunner)
             if place < done:
                 continue  # an earlier attempt trained it; what there was to warn of is said again
             try:
-                self._train(name, cut, start, journal)
+                self._train(name, material, start, journal)
             except Diverged as error:
-                if place == len(turns) - 1 and not any(each.members for each in journal.finished):
+                if name == names[-1] and not any(each.members for each in journal.finished):
                     raise
                 journal.close(Finished(members=(), validation_loss=math.inf, epochs=error.epoch))
-        return [Trained(*turn, finished) for turn, finished in zip(turns, journal.finished, strict=True)]
-
-    def _sound(self, trained: Sequence[Trained]) -> list[Trained]:
-        """What did not diverge; of the others the user hears."""
+        finished = dict(zip(names, journal.finished, strict=True))
         self.warnings.extend(
-            f"{each.called} diverged in epoch {each.finished.epochs} and was left out: a lower learning_rate may"
-            " help it"
-            for each in trained
-            if not each.finished.members
+            f"{name} diverged in epoch {each.epochs} and was left out: a lower learning_rate may help it"
+            for name, each in finished.items()
+            if not each.members
         )
-        return [each for each in trained if each.finished.members]
+        return {name: each for name, each in finished.items() if each.members}
 
     def _journal(self) -> Journal:
         settings = self.place.settings
@@ -128,7 +126,7 @@ class Attempt:
         layers = plan.member_sizes(name, material.given, material.shape)
         steps = steps_per_yield(path[0], layers, len(material.held.fold))
         for each in committee.fit(path, material.held, state, steps_per_yield=steps):
-            journal.follow(each)
+            journal.follow(name, each)
             state = each.state
         assert state.best is not None, "there are held-out rows, so there is a best epoch"
         journal.close(
@@ -173,12 +171,14 @@ class Attempt:
         if warning not in self.warnings:
             self.warnings.append(warning)
 
-    def _publish(self, outcome: Outcome, journal: Journal) -> str:
-        """Publish what came of it, move `production` if it should, and finish."""
-        jury = Jury(self.place.repository, self.job, material=outcome.material, losses=outcome.losses)
+    def _publish(self, material: Material, finished: dict[Algorithm, Finished], journal: Journal) -> str:
+        """Choose and calibrate, publish what comes of it, move `production` if it should, and finish."""
+        outcome = conclude(finished, material, look=journal.look)
+        jury = Jury(self.place.repository, self.job, material=material, losses=outcome.losses)
         model, metrics = compose(
             self.job,
             outcome,
+            material=material,
             promotion=jury.decide().promotion,
             lineage=origin.lineage(
                 self.job,
@@ -207,11 +207,14 @@ class Attempt:
         self.place.checkpoints.discard(self.job.id)
         return "succeeded"
 
-    def _verify(self, published: Model, outcome: Outcome, journal: Journal) -> str:
+    def _verify(
+        self, published: Model, material: Material, finished: dict[Algorithm, Finished], journal: Journal
+    ) -> str:
         """Compare what was trained with the version in the repository; nothing of it is kept."""
+        outcome = conclude(finished, material, look=journal.look)
         found = verification.verdict(
             published,
-            made(self.job, outcome, card={}),
+            made(self.job, outcome, material, card={}),
             dataset_sha256=self._digest(journal),
         )
         with self.place.jobs.ending(self.job.id, self.attempt) as end:
@@ -233,17 +236,16 @@ class Attempt:
         return self.place.datasets.digest(self.job.dataset, look=journal.look)
 
 
-def _workload(turns: Sequence[tuple[Algorithm, Material]]) -> Workload:
-    held = turns[0][1].held
+def _workload(names: Sequence[Algorithm], material: Material) -> Workload:
+    held = material.held
     rows = sum(int(np.count_nonzero(held.fold != member)) for member in range(held.members))
-    layers = [plan.member_sizes(name, cut.given, cut.shape) for name, cut in turns]
-    paths = [plan.path(name, cut.given, cut.shape) for name, cut in turns]
+    layers = {name: plan.member_sizes(name, material.given, material.shape) for name in names}
+    paths = {name: plan.path(name, material.given, material.shape) for name in names}
     return Workload(
         rows=rows,
-        candidates=tuple(name for name, _ in turns),
-        per_epoch=tuple(float(rows * network.count(each)) for each in layers),
-        epochs=tuple(sum(map(_expected_epochs, path)) for path in paths),
-        max_epochs=tuple(sum(spec.max_epochs for spec in path) for path in paths),
+        per_epoch={name: float(rows * network.count(layers[name])) for name in names},
+        epochs={name: sum(map(_expected_epochs, paths[name])) for name in names},
+        max_epochs={name: sum(spec.max_epochs for spec in paths[name]) for name in names},
     )
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.jobs import Job
+from app.jobs import Algorithm, Job
 from app.repository.model import Model
-from app.training.outcome import Outcome, Trained
+from app.training.checkpoints import Finished
+from app.training.material import Material
+from app.training.outcome import Outcome
 from app.training.profiling import profile_of
 from core import profile as profiles
 from core.arrays import Array
@@ -18,16 +20,16 @@ def compose(
     job: Job,
     outcome: Outcome,
     *,
+    material: Material,
     promotion: Mapping[str, Any],
     lineage: Mapping[str, Any],
     created_at: str,
 ) -> tuple[Model, dict[str, Any]]:
     """The model that a job made with its card, and the headline metrics for the job's record."""
-    material, done = outcome.material, outcome.conclusion
-    labels = material.held.labels
+    labels, done = material.held.labels, outcome.conclusion
     judged = evaluate(log_softmax(done.logits / done.temperature), labels)
     card = {
-        "algorithm": outcome.chosen.candidate,
+        "algorithm": outcome.chosen,
         "hyperparameters": dict(outcome.hyperparameters),
         "requested": {"algorithm": job.algorithm, "hyperparameters": dict(job.given)},
         "committee": {
@@ -40,38 +42,39 @@ def compose(
         "metrics": judged.to_dict(),
         "calibration": _calibration(done, labels, judged),
         "promotion": dict(promotion),
-        "candidates": [_candidate(*each) for each in outcome.candidates],
+        "candidates": [
+            _candidate(name, outcome.finished[name], outcome.conclusions[name]) for name in outcome.finished
+        ],
         "profile": profiles.to_dict(profile_of(material.table)),
         "metadata": job.metadata,
         "created_at": created_at,
         "lineage": dict(lineage),
     }
-    model = made(job, outcome, card)
+    model = made(job, outcome, material, card)
     return model, {**headline(judged), "validation_rows": len(labels)}
 
 
-def made(job: Job, outcome: Outcome, card: Mapping[str, Any]) -> Model:
+def made(job: Job, outcome: Outcome, material: Material, card: Mapping[str, Any]) -> Model:
     """What a job has trained, as the version of its model."""
     return Model(
         name=job.model,
         version=job.version,
         parameters=outcome.parameters,
-        encoding=outcome.material.encoding,
-        classes=outcome.material.classes,
+        encoding=material.encoding,
+        classes=material.classes,
         temperature=outcome.conclusion.temperature,
         card=card,
     )
 
 
-def _candidate(trained: Trained, done: Conclusion) -> dict[str, Any]:
+def _candidate(name: Algorithm, finished: Finished, done: Conclusion) -> dict[str, Any]:
     """validation_log_loss: calibrated, by which one of them is kept; uncalibrated: as in the history."""
     return {
-        "algorithm": trained.candidate,
-        "bins": trained.material.given["bins"],
+        "algorithm": name,
         "validation_log_loss": done.log_loss,
-        "uncalibrated": trained.finished.validation_loss,
+        "uncalibrated": finished.validation_loss,
         "temperature": done.temperature,
-        "epochs": trained.finished.epochs,
+        "epochs": finished.epochs,
     }
 
 

@@ -28,17 +28,13 @@ class Intake:
     published: Model | None
     warnings: list[str]
 
-    def cuts(self, look: Callable[[], None]) -> list[Material]:
-        """The rows with each number of bins that is to be tried; but where nothing can be cut, as they are.
-
-        look: called every now and then while a file is read; it may raise.
-        """
-        rows = self._admitted(self._material(look))
+    def material(self, look: Callable[[], None]) -> Material:
+        """The rows, encoded. look: called every now and then while a file is read; it may raise."""
+        rows = self._admitted(self._rows(look))
         before = None if self.forerunner is None else self.forerunner.model.encoding
-        cuts = [rows.cut(bins, before) for bins in plan.bins(self.job.algorithm, rows.given, rows.shape)]
-        return [each for each in cuts if each is cuts[0] or each.encoding != cuts[0].encoding]
+        return rows.cut(plan.bins(self.job.algorithm, rows.given, rows.shape), before)
 
-    def _material(self, look: Callable[[], None]) -> Material:
+    def _rows(self, look: Callable[[], None]) -> Material:
         """The job's rows, in memory or, if there are too many, where they are."""
         datasets, given = self.place.datasets, self._given()
         before = None if self.forerunner is None else self.forerunner.before
@@ -80,9 +76,9 @@ class Intake:
         return replace(material, deal=replace(material.deal, clean=False))
 
     def _given(self) -> dict[str, Any]:
-        """What was said, and how many folds that came to when the job was accepted."""
+        """What was said, and how many folds and bins that came to when the job was accepted."""
         shown = self.job.hyperparameters
-        return {"folds": shown["folds"], **self.job.given} if "folds" in shown else self.job.given
+        return {name: shown[name] for name in ("folds", "bins") if name in shown} | self.job.given
 
     def _limit(self, name: str) -> int:
         """The limit in force, or for a verification the one that was when its version was made."""

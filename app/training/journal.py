@@ -1,6 +1,6 @@
 """A job's diary: epochs to the database, checkpoints to disk, progress and pace, all under one attempt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app.errors import TimedOut
@@ -19,32 +19,27 @@ class Paused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """The work that each turn is expected to be, in multiplications: rows × weights × epochs.
+    """The work that each candidate is expected to be, in multiplications: rows × weights × epochs.
 
-    rows: that all members see in one epoch; candidates: whose turn it is, one after the other, some more than once;
-    epochs: that are expected of each, of at most `max_epochs`.
+    rows: that all members see in one epoch; epochs: that are expected, of at most `max_epochs`.
     """
 
     rows: int
-    candidates: tuple[str, ...]
-    per_epoch: tuple[float, ...]
-    epochs: tuple[int, ...]
-    max_epochs: tuple[int, ...]
+    per_epoch: Mapping[str, float]
+    epochs: Mapping[str, int]
+    max_epochs: Mapping[str, int]
 
     @property
     def total(self) -> float:
-        """The work of all turns."""
-        return self.done(len(self.candidates), 0)
+        """The work of all candidates."""
+        return sum(self.per_epoch[name] * self.epochs[name] for name in self.per_epoch)
 
-    def done(self, turn: int, epochs: float) -> float:
-        """The work behind a run that is `epochs` into a turn, with all turns before it."""
-        behind = [*self.epochs[:turn], *(min(epochs, most) for most in self.epochs[turn : turn + 1])]
-        return sum(each * work for each, work in zip(behind, self.per_epoch, strict=False))
-
-    def most_epochs(self, candidate: str) -> int:
-        """Of all turns of a candidate."""
-        return sum(
-            most for name, most in zip(self.candidates, self.max_epochs, strict=True) if name == candidate
+    def done(self, finished: int, candidate: str, epochs: float) -> float:
+        """The work behind a run that is `epochs` into a candidate, with `finished` candidates before it."""
+        before = list(self.per_epoch)[:finished]
+        return (
+            sum(self.per_epoch[name] * self.epochs[name] for name in before)
+            + min(epochs, self.epochs[candidate]) * self.per_epoch[candidate]
         )
 
 
@@ -88,20 +83,20 @@ class Journal:
         """Time since the job began, over all attempts that a checkpoint remembers."""
         return self.start.seconds + self.clock() - self._began
 
-    def follow(self, epoch: Round) -> None:
+    def follow(self, candidate: str, epoch: Round) -> None:
         """Take note of a step of the training loop.
 
         Raises: Superseded, Paused, TimedOut.
         """
         self._rows += epoch.rows
-        self._work += self._workload.per_epoch[self._turn] * epoch.rows / self._workload.rows
+        self._work += self._workload.per_epoch[candidate] * epoch.rows / self._workload.rows
         if epoch.fraction == 1:
             self.sequence += 1
-            self._pending.append(self._record(epoch))
+            self._pending.append(self._record(candidate, epoch))
         now = self.clock()
         if self.seconds > self.max_runtime_seconds:
             raise TimedOut(limit=self.max_runtime_seconds)
-        self._progress = self._measure(epoch)
+        self._progress = self._measure(candidate, epoch)
         if now - self._written >= _WRITE_SECONDS and self.write():
             self.save(epoch)
             raise Paused
@@ -138,26 +133,11 @@ class Journal:
     def _checkpoint(self, state: dict[str, Array] | None) -> Checkpoint:
         return Checkpoint(finished=self.finished, state=state, sequence=self.sequence, seconds=self.seconds)
 
-    @property
-    def _turn(self) -> int:
-        """The place of the turn under way in the workload."""
-        return len(self.finished)
-
-    @property
-    def _candidate(self) -> str:
-        return self._workload.candidates[self._turn]
-
-    @property
-    def _epochs_before(self) -> int:
-        """Epochs of the same candidate in turns before this one."""
-        turns = zip(self._workload.candidates, self.finished, strict=False)
-        return sum(finished.epochs for candidate, finished in turns if candidate == self._candidate)
-
-    def _record(self, epoch: Round) -> EpochRecord:
+    def _record(self, candidate: str, epoch: Round) -> EpochRecord:
         return EpochRecord(
             sequence=self.sequence,
-            candidate=self._candidate,
-            epoch=self._epochs_before + epoch.number,
+            candidate=candidate,
+            epoch=epoch.number,
             train_loss=epoch.train_loss,
             validation_loss=epoch.validation_loss,
             validation_accuracy=epoch.validation_accuracy,
@@ -165,13 +145,14 @@ class Journal:
             seconds=round(self.seconds, 6),
         )
 
-    def _measure(self, epoch: Round) -> Progress:
+    def _measure(self, candidate: str, epoch: Round) -> Progress:
         elapsed = max(self.clock() - self._ready_at, 1e-9)
-        done = self._workload.done(self._turn, epoch.number - 1 + epoch.fraction)
+        epochs = epoch.number - 1 + epoch.fraction
+        done = self._workload.done(len(self.finished), candidate, epochs)
         left = self._workload.total - done
         return Progress(
-            epoch=self._epochs_before + epoch.number,
-            max_epochs=self._workload.most_epochs(self._candidate),
+            epoch=epoch.number,
+            max_epochs=self._workload.max_epochs[candidate],
             fraction=min(done / self._workload.total, 1.0),
             rows_per_second=self._rows / elapsed,
             eta_seconds=round(left * elapsed / self._work, 3) if self._work else None,

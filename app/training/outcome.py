@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from app.jobs import Algorithm, plan
 from app.training.checkpoints import Finished
@@ -16,68 +16,53 @@ from core.network import Params
 from core.training import TrainingSpec
 
 
-class Trained(NamedTuple):
-    """A candidate whose training is over, and the rows, as they were encoded for it."""
-
-    candidate: Algorithm
-    material: Material
-    finished: Finished
-
-    @property
-    def called(self) -> str:
-        """Its name for users."""
-        bins = self.material.given["bins"]
-        return f"{self.candidate} with {bins} bins" if bins else self.candidate
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
     """The candidate that is published.
 
     parameters: the one network that it became; hyperparameters: as resolved; losses: of each held-out row,
     calibrated; kept: the members of a committee of softmax regressions, which that network no longer holds;
-    conclusion: what is known of it; candidates: all of them, this one too, with what is known of each.
+    finished, conclusions: of every candidate.
     """
 
-    chosen: Trained
+    chosen: Algorithm
     parameters: Params
     hyperparameters: Mapping[str, Any]
     losses: Array
     kept: tuple[Params, ...]
-    conclusion: Conclusion
-    candidates: Sequence[tuple[Trained, Conclusion]]
+    finished: Mapping[Algorithm, Finished]
+    conclusions: Mapping[Algorithm, Conclusion]
 
     @property
-    def material(self) -> Material:
-        """The rows, as they were encoded for it."""
-        return self.chosen.material
+    def conclusion(self) -> Conclusion:
+        """Of the candidate that is published."""
+        return self.conclusions[self.chosen]
 
 
-def conclude(trained: Sequence[Trained], *, look: Callable[[], None]) -> Outcome:
+def conclude(
+    finished: Mapping[Algorithm, Finished], material: Material, *, look: Callable[[], None]
+) -> Outcome:
     """Keep the candidate with the lowest calibrated log loss on held-out rows.
 
     look: called every now and then while softmax regression goes to its optimum; it may raise.
     """
-    conclusions = [
-        conclusion.conclude(
-            levelled(each.finished.members), each.material.held, class_weights=each.material.class_weights
-        )
-        for each in trained
-    ]
-    place = conclusion.lowest(conclusions)
-    chosen, done = trained[place], conclusions[place]
-    name, material, finished = chosen
-    members, stage = finished.members, finished.stage
+    held = material.held
+    conclusions = {
+        name: conclusion.conclude(levelled(each.members), held, class_weights=material.class_weights)
+        for name, each in finished.items()
+    }
+    name = conclusion.chosen(conclusions)
+    done, members, stage = conclusions[name], finished[name].members, finished[name].stage
     spec = plan.path(name, material.given, material.shape)[stage]
     linear = len(members) > 1 and not spec.hidden_layer_sizes
     return Outcome(
-        chosen=chosen,
+        chosen=name,
         parameters=shifted(_whole(spec, members, material, look), -done.offset),
         hyperparameters=plan.resolved(name, material.given, material.shape, stage=stage),
-        losses=softmax_loss(done.logits / done.temperature, material.held.labels),
+        losses=softmax_loss(done.logits / done.temperature, held.labels),
         kept=tuple(shifted(member, -done.offset) for member in members) if linear else (),
-        conclusion=done,
-        candidates=list(zip(trained, conclusions, strict=True)),
+        finished=finished,
+        conclusions=conclusions,
     )
 
 

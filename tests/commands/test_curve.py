@@ -151,9 +151,3 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
     out = Terminal()
     follow(Server(event(epoch(1)) + ending()), out)
     assert "\x1b" not in out.getvalue()
-
-
-def test_a_candidate_that_is_trained_again_gets_a_line_of_its_own() -> None:
-    losses = [1.1, 0.5, 0.3, 0.4, 1.0, 0.2]
-    runs = curve._runs([{"train_loss": loss} for loss in losses])
-    assert [[each["train_loss"] for each in run] for run in runs] == [losses[:4], losses[4:]]

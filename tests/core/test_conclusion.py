@@ -9,7 +9,7 @@ from core import losses, network
 from core.calibration import TEMPERING, cautious_loss, fit_temperature
 from core.class_weights import class_weights
 from core.committee import Held, begin, fit, held_out_logits
-from core.conclusion import Conclusion, conclude, lowest
+from core.conclusion import Conclusion, chosen, conclude
 from core.merging import merge, shifted
 from core.network import Dense
 from core.training import Examples, TrainingSpec
@@ -42,7 +42,7 @@ def test_the_candidate_with_the_lower_log_loss_on_held_out_rows_is_chosen(held):
         assert conclusions[name].log_loss == pytest.approx(loss, rel=1e-9)
         assert conclusions[name].cautious_loss == cautious_loss(z / temperature, held.labels, wrong=TEMPERING)
     assert conclusions["deep"].log_loss < conclusions["linear"].log_loss
-    assert lowest(list(conclusions.values())) == list(conclusions).index("deep")
+    assert chosen(conclusions) == "deep"
 
 
 def test_the_candidate_is_chosen_by_the_log_loss_and_not_by_the_cautious_one():
@@ -54,7 +54,7 @@ def test_the_candidate_is_chosen_by_the_log_loss_and_not_by_the_cautious_one():
         log_loss=0.2,
         cautious_loss=0.4,
     )
-    assert lowest([replace(one, log_loss=0.3, cautious_loss=0.3), one, one]) == 1
+    assert chosen({"one": one, "two": replace(one, log_loss=0.3, cautious_loss=0.3)}) == "one"
 
 
 @pytest.mark.parametrize("part", [0.0, 0.5, 1.0])

@@ -95,8 +95,7 @@ def test_a_dry_run_says_what_would_run_and_runs_nothing(client, iris_csv):
     assert plan["memory_bytes"] > 0
     chosen = plan["hyperparameters"]
     units = chosen["folds"] * chosen["hidden_layer_sizes"][0]  # of every member
-    features = 4 + 4 * 4  # with as many bins as may be tried
-    assert chosen["bins"] is None
+    features = 4 + 4 * chosen["bins"]
     assert plan["parameters"] == features * units + units + units * 3 + 3
     assert client.get("/v1/jobs").json()["items"] == []
 

@@ -20,7 +20,7 @@ _HYPERPARAMETERS = {
     "max_epochs": 100,
     "patience": 25,
     "folds": 10,
-    "bins": 0,
+    "bins": 4,
     "validation_fraction": 0.1,
     "l2": 0.0067,
     "class_weight": None,
@@ -129,7 +129,7 @@ PLAN: dict[str, Any] = {
     "classes": _CLASSES,
     "algorithm": "auto",
     "candidates": ["softmax_regression", "relu_network"],
-    "hyperparameters": {**_HYPERPARAMETERS, "bins": None},
+    "hyperparameters": _HYPERPARAMETERS,
     "warm_start": None,
     "promote": "if_better",
     "feedback": None,
@@ -181,7 +181,7 @@ CARD: dict[str, Any] = {
     "created_at": "2026-01-31T12:44:08.330Z",
     "algorithm": "relu_network",
     "classes": _SPECIES,
-    "sizes": [4, 1280, 3],
+    "sizes": [20, 1280, 3],
     "hyperparameters": _HYPERPARAMETERS,
     "requested": {"algorithm": "auto", "hyperparameters": {}},
     "committee": {
@@ -209,17 +209,14 @@ CARD: dict[str, Any] = {
     "candidates": [
         {
             "algorithm": algorithm,
-            "bins": bins,
             "validation_log_loss": log_loss,
             "uncalibrated": round(log_loss + 0.001, 3),
             "temperature": temperature,
             "epochs": epochs,
         }
-        for algorithm, bins, log_loss, temperature, epochs in (
-            ("softmax_regression", 0, 0.083, 1.1, 98),
-            ("softmax_regression", 4, 0.085, 1.2, 142),
-            ("relu_network", 0, 0.078, 0.91, 61),
-            ("relu_network", 4, 0.08, 0.93, 58),
+        for algorithm, log_loss, temperature, epochs in (
+            ("softmax_regression", 0.083, 1.1, 98),
+            ("relu_network", 0.078, 0.91, 61),
         )
     ],
     "encoding": {

@@ -191,14 +191,12 @@ function draw(epochs) {
   const y = (value) => 12 + ((top - value) / (top - floor || 1)) * (height - bottom - 12);
   const parts = [`<line x1="${left}" y1="${height - bottom}" x2="${width - 12}" y2="${height - bottom}"/>`];
   for (const [value, place] of [[top, 16], [floor, height - bottom]]) parts.push(`<text x="4" y="${place}">${value.toPrecision(3)}</text>`);
-  const next = (index) => epochs[index].candidate !== epochs[index - 1]?.candidate;
-  const again = (index) => epochs[index].train_loss > 2 * epochs[index - 1].train_loss; // now cut into bins
-  const begins = epochs.map((_, index) => next(index) || again(index));
+  const begins = epochs.map((epoch, index) => index === 0 || epoch.candidate !== epochs[index - 1].candidate);
   begins.forEach((begun, index) => {
     if (!begun) return;
     if (index) parts.push(`<line class="next" x1="${x(index)}" y1="12" x2="${x(index)}" y2="${height - bottom}"/>`);
     const late = x(index) > 0.8 * width; // then there is room on the left
-    parts.push(`<text x="${x(index) + (late ? -8 : 8)}" y="${next(index) ? 20 : 38}" text-anchor="${late ? "end" : "start"}">${next(index) ? epochs[index].candidate.replace("_", " ") : "with bins"}</text>`);
+    parts.push(`<text x="${x(index) + (late ? -8 : 8)}" y="20" text-anchor="${late ? "end" : "start"}">${epochs[index].candidate.replace("_", " ")}</text>`);
   });
   for (const [name, loss] of Object.entries(lines)) {
     const points = loss.map((value, index) => (value === null ? "" : `${begins[index] ? "M" : "L"}${x(index).toFixed(1)} ${y(value).toFixed(1)}`));
