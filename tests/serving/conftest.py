@@ -10,6 +10,7 @@ from app.repository.model import Model
 from app.repository.repository import Repository
 from app.serving.predictor import Predictor
 from core import encoding, network
+from core.knots import with_knots
 
 
 @pytest.fixture(scope="session")
@@ -27,12 +28,13 @@ def mixed_rows():
 def make_model(mixed_rows):
     """Makes models with random weights: over the mixed rows, or over a plain matrix of `inputs` columns."""
 
-    def make(hidden=(8,), *, inputs=None, dtype=np.float32, temperature=1.0, classes=("a", "b", "c")):
+    def make(hidden=(8,), *, inputs=None, bins=0, dtype=np.float32, temperature=1.0, classes=("a", "b", "c")):
         rng = np.random.default_rng(7)
         columns = mixed_rows
         if inputs is not None:
             columns = {f"x{i}": column for i, column in enumerate(rng.normal(3, 2, size=(inputs, 50)))}
         fitted = encoding.fit(columns)
+        fitted = with_knots(fitted, columns, bins) if bins else fitted
         sizes = (fitted.width, *hidden, len(classes))
         parameters = tuple(
             network.Dense(rng.normal(size=(a, b)).astype(dtype), rng.normal(size=b).astype(dtype))

@@ -83,8 +83,9 @@ def test_probabilities_are_finite_and_sum_to_one_for_any_numbers(make_model, pre
     assert np.allclose(probabilities.sum(axis=1, dtype=np.float64), 1, atol=1e-6)
 
 
-def test_a_plain_matrix_and_the_same_columns_by_name_give_the_same(make_model, predictor):
-    model = make_model(inputs=4)
+@pytest.mark.parametrize("bins", [0, 4])
+def test_a_plain_matrix_and_the_same_columns_by_name_give_the_same(make_model, predictor, bins):
+    model = make_model(inputs=4, bins=bins)
     x = np.random.default_rng(0).normal(size=(6, 4))
     columns = {f"x{i}": x[:, i] for i in range(4)}
     by_matrix, by_name = predict(model, x), predict(model, columns)
@@ -151,20 +152,29 @@ def test_a_model_whose_average_answer_is_no_number_is_broken_and_any_other_is_wa
         warm(replace(model, parameters=huge))
 
 
+@pytest.mark.parametrize("bins", [0, 3])
 @pytest.mark.parametrize("hidden", [(), (8,), (6, 5)])
 def test_the_shares_of_all_features_sum_to_the_rise_of_the_winning_logit(
-    make_model, mixed_rows, predictor, hidden
+    make_model, mixed_rows, predictor, hidden, bins
 ):
-    model = make_model(hidden, dtype=np.float64, temperature=2.0)
+    model = make_model(hidden, bins=bins, dtype=np.float64, temperature=2.0)
     prediction = predict(model, mixed_rows)
     found = predictor.explain(model, mixed_rows, prediction)
     encoded = encode(model, mixed_rows)
     logits = network.logits(model.parameters, encoded)[np.arange(9), prediction.winners]
-    average = network.logits(model.parameters, np.zeros((1, encoded.shape[1])))[0, prediction.winners]
+    average = network.logits(model.parameters, model.encoding.origin[None])[0, prediction.winners]
     assert found.contributions.shape == encoded.shape
     assert np.allclose(found.logits, logits, atol=1e-6)
     assert np.allclose(found.baseline, average, atol=1e-6)
     assert np.allclose(found.contributions.sum(axis=1), logits - average, atol=1e-6)
+
+
+def test_numbers_at_their_means_have_no_share_in_bins_or_out_of_them(make_model, predictor):
+    model = make_model((7,), inputs=4, bins=3)
+    means = np.array([[column.mean for column in model.encoding.columns]])
+    shares = predictor.explain(model, means, predict(model, means)).contributions
+    assert shares.shape == (1, 4 * (1 + 3))
+    assert np.allclose(shares, 0, atol=1e-6)
 
 
 def test_in_softmax_regression_a_feature_adds_its_weight_times_its_distance_from_the_mean(
