@@ -226,7 +226,7 @@ def _completed(
 
 
 def _like(source: Model, said: TrainBody, given: dict[str, Any]) -> tuple[Algorithm, dict[str, Any]]:
-    """Algorithm, layers and folds of a warm start: those of its source, whose members go on one by one. Softmax
+    """Algorithm, layers, folds and bins of a warm start: those of its source, whose members go on one by one. Softmax
     regression goes to the same optimum from anywhere, in any number of folds.
 
     Raises: Invalid, if others were asked for.
@@ -239,21 +239,11 @@ def _like(source: Model, said: TrainBody, given: dict[str, Any]) -> tuple[Algori
     if said.algorithm not in ("auto", algorithm):
         message = f"{said.warm_start} is a {algorithm}; a {said.algorithm} cannot go on from its weights"
         raise Invalid(Problem(message=message, location="warm_start"))
-    if given.get("hidden_layer_sizes", layers) != layers:
-        raise _other(
-            f"{said.warm_start} has hidden layers {layers}; other sizes cannot go on from its weights"
-        )
-    if not layers:
-        return algorithm, {"bins": bins, **given}
-    if given.get("folds", members) != members:
-        raise _other(
-            f"{said.warm_start} has {members} folds; other numbers of them cannot go on from its weights"
-        )
-    if given.get("bins", bins) != bins:
-        raise _other(
-            f"{said.warm_start} has {bins} bins; other numbers of them cannot go on from its weights"
-        )
-    return algorithm, {**given, "hidden_layer_sizes": layers, "folds": members, "bins": bins}
+    fixed: dict[str, Any] = {"hidden_layer_sizes": layers, "folds": members, "bins": bins}
+    for name, value in fixed.items() if layers else ():
+        if given.get(name, value) != value:
+            raise _other(f"{said.warm_start} has {name} {value}; no other can go on from its weights")
+    return algorithm, {**given, **fixed} if layers else {"bins": bins, **given}
 
 
 def _other(message: str) -> Invalid:

@@ -198,7 +198,8 @@ def test_retrain_of_a_committee_takes_its_members(site, client):
     assert site.work() == ["succeeded"]
     refused = client.post("/v1/models/iris/retrain?folds=4")
     assert refused.status_code == 422
-    assert "has 3 folds" in refused.json()["detail"]
+    assert "iris@2 has folds 3; no other can go on" in refused.json()["detail"]
+    assert client.post("/v1/models/iris/retrain?bins=4").status_code == 422
 
 
 def test_retrain_asks_for_what_was_asked_for_and_not_for_what_came_of_it(site, client):
