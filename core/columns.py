@@ -126,34 +126,38 @@ class Encoding:
         return only.width if len(self.columns) == 1 and isinstance(only, VectorColumn) else None
 
     @cached_property
-    def spread(self) -> Spread:
-        """mean and scale of every input of the plain matrix."""
-        numbers = [column for column in self.columns if not isinstance(column, CategoricalColumn)]
-        return Spread(np.hstack([c.mean for c in numbers]), np.hstack([c.scale for c in numbers]))
+    def numbers(self) -> tuple[tuple[NumericColumn, slice], ...]:
+        """The numeric columns, and the encoded features of each."""
+        both = zip(self.columns, self.slices, strict=True)
+        return tuple((column, part) for column, part in both if isinstance(column, NumericColumn))
 
     @cached_property
-    def indicated(self) -> Array:
-        """Inputs of the plain matrix that have an indicator."""
-        flags = [isinstance(column, NumericColumn) and column.indicator for column in self.columns]
-        return np.flatnonzero(flags)
+    def spread(self) -> Spread:
+        """mean and scale of every numeric column, or of the elements of an only vector."""
+        columns = [column for column, _ in self.numbers] or self.columns[:1]
+        return Spread(*(np.hstack([getattr(each, name) for each in columns]) for name in Spread._fields))
 
     @cached_property
     def places(self) -> Array:
-        """The feature that each input of the plain matrix becomes, before its indicator and its bins."""
-        return np.array([part.start for part in self.slices])
+        """The feature that each numeric column becomes, before its indicator and its bins."""
+        return np.array([part.start for _, part in self.numbers], np.intp)
+
+    @cached_property
+    def indicated(self) -> Array:
+        """Those of the numeric columns, by number, that have an indicator."""
+        return np.flatnonzero([column.indicator for column, _ in self.numbers])
 
     @cached_property
     def bins(self) -> "Bins":
-        """Those of all inputs of the plain matrix."""
+        """Those of all numeric columns."""
         each = [
             Bins(
-                np.full(column.bins, place),
+                np.full(column.bins, number),
                 np.array(column.knots[:-1]),
                 np.array(column.knots[1:]),
                 np.arange(part.stop - column.bins, part.stop),
             )
-            for place, (column, part) in enumerate(zip(self.columns, self.slices, strict=True))
-            if isinstance(column, NumericColumn)
+            for number, (column, part) in enumerate(self.numbers)
         ]
         return (
             Bins(*map(np.concatenate, zip(*each, strict=True))) if each else Bins(*[np.empty(0, np.intp)] * 4)
@@ -163,17 +167,18 @@ class Encoding:
     def origin(self) -> Array:
         """(width,) what a row becomes whose numbers are all the mean, and whose categories are none at all."""
         origin = np.zeros(self.width)
-        for column, part in zip(self.columns, self.slices, strict=True):
-            if isinstance(column, NumericColumn) and column.knots:
-                origin[part][-column.bins :] = column.passed(0.0)
+        origin[self.bins.places] = passed(np.zeros(len(self.bins.places)), self.bins.low, self.bins.high)
         return origin
 
 
 def passed(numbers: Array, low: Array, high: Array) -> Array:
     """How far each number is through a bin: −½ up to `low`, ½ from `high` on, and on a straight line between."""
     with np.errstate(over="ignore", under="ignore"):
-        part: Array = (numbers - low) / (high - low)
-        return np.clip(part, 0.0, 1.0, out=part) - 0.5
+        part: Array = numbers - low
+        part /= high - low
+    np.clip(part, 0.0, 1.0, out=part)
+    part -= 0.5
+    return part
 
 
 def to_dict(encoding: Encoding) -> dict[str, Any]:

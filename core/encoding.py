@@ -40,7 +40,7 @@ __all__ = [
     "transform_matrix",
 ]
 
-CHUNK = 1 << 20  # numbers standardised at a time, in float64
+CHUNK = 1 << 15  # numbers standardised at a time, in float64: so few that they stay in the cache
 FAR = 1e15  # standard deviations; what lies beyond is set to it, so that float32 stays finite in the layers
 
 
@@ -74,18 +74,14 @@ def transform(encoding: Encoding, columns: RawColumns) -> Array:
     chosen = {column.name: _expect(column, columns) for column in encoding.columns}
     encoded = np.zeros((length(chosen), encoding.width), np.float32)
     tables = {c.name: _table(c, chosen[c.name]) for c in encoding.columns if isinstance(c, CategoricalColumn)}
+    numbers = [np.asarray(chosen[column.name]) for column, _ in encoding.numbers]
     for part in _pieces(*encoded.shape):
+        if numbers:
+            _encode(encoding, np.column_stack([raw[part] for raw in numbers]), encoded[part])
         for column, where in zip(encoding.columns, encoding.slices, strict=True):
             raw, out = chosen[column.name], encoded[part, where]
             if isinstance(raw, Codes):
                 out[np.arange(len(out)), tables[column.name][raw.codes[part]]] = 1
-            elif isinstance(column, NumericColumn):
-                values = standardise(raw[part], column.mean, column.scale)
-                out[:, 0] = _single(values)
-                if column.indicator:
-                    out[:, 1] = np.isnan(raw[part])
-                if column.knots:
-                    out[:, -column.bins :] = _single(column.passed(values))
             elif isinstance(column, VectorColumn):
                 out[:] = _single(standardise(raw[part], column.mean, column.scale))
     return encoded
@@ -101,16 +97,23 @@ def transform_matrix(encoding: Encoding, x: npt.ArrayLike) -> Array:
     x = matrix(x, encoding.inputs)
     if encoding.width == encoding.inputs and x.size <= CHUNK:
         return _single(standardise(x, *encoding.spread))
-    encoded, bins = np.empty((len(x), encoding.width), np.float32), encoding.bins
+    encoded = np.empty((len(x), encoding.width), np.float32)
     for part in _pieces(*encoded.shape):
-        values = standardise(x[part], *encoding.spread)
         if encoding.width == encoding.inputs:
-            encoded[part] = _single(values)
+            encoded[part] = _single(standardise(x[part], *encoding.spread))
         else:
-            encoded[part, encoding.places] = _single(values)
-            encoded[part, encoding.places[encoding.indicated] + 1] = np.isnan(x[part, encoding.indicated])
-            encoded[part, bins.places] = _single(passed(values[:, bins.of], bins.low, bins.high))
+            _encode(encoding, x[part], encoded[part])
     return encoded
+
+
+def _encode(encoding: Encoding, numbers: Array, encoded: Array) -> None:
+    """Write what (m, k) numbers of the numeric columns become into (m, width)."""
+    values, bins = standardise(numbers, *encoding.spread), encoding.bins
+    encoded[:, encoding.places] = _single(values)
+    if len(encoding.indicated):
+        encoded[:, encoding.places[encoding.indicated] + 1] = np.isnan(numbers[:, encoding.indicated])
+    if len(bins.places):
+        encoded[:, bins.places] = _single(passed(values[:, bins.of], bins.low, bins.high))
 
 
 def _table(column: CategoricalColumn, raw: RawColumn) -> Array:
