@@ -47,6 +47,7 @@ LEAST_BINS = 4
 MOST_CUT = 6_000_000  # rows × features with bins, beyond which there are fewer, down to LEAST_BINS, or none
 LARGEST = 4_000_000  # rows × (features + classes) beyond which one network is trained, and no committee
 MOST_SHARED = 200_000  # weights of softmax regression, likewise
+LONG = 10_000_000  # rows × features × classes beyond which the path of penalties is coarse as well
 LONGEST = 50_000_000  # rows × features × classes beyond which softmax regression has one penalty only
 
 
@@ -153,8 +154,9 @@ def path(spec: TrainingSpec, *, rows: int, features: int, classes: int) -> tuple
 
     It is coarse where rows outweigh the penalty, and a single one where every pass over them takes long.
     """
-    first, last, ratio = FINE if rows <= MANY else COARSE
-    if rows * features * classes > LONGEST:
+    work = rows * features * classes
+    first, last, ratio = FINE if rows <= MANY and work <= LONG else COARSE
+    if work > LONGEST:
         first = last = 1.0
     steps = round(math.log(last / first, ratio))
     return tuple(replace(spec, l2=1 / (first * ratio**step * rows)) for step in range(steps + 1))
