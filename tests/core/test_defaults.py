@@ -83,6 +83,7 @@ def test_a_committee_on_plenty_of_rows_may_learn_for_longer():
 @pytest.mark.parametrize(
     ("rows", "features", "classes", "penalties"),
     [
+        (1400, 513, 32, 3),
         (1000, 20, 2, 11),
         (6000, 1800, 2, 3),
         (24_000, 115, 15, 3),
