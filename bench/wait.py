@@ -1,10 +1,9 @@
 """How long a person waits for a model: `PYTHONPATH=scripts:. python bench/wait.py [rows,features,classes …]`.
 
-Made-up tables are posted to a server of one's own as .npz, nothing else said; seconds from the post to the version
+Made-up tables of numbers are posted to a server of one's own as Arrow, nothing else said; seconds from the post to the version
 in production, as the client sees them. A first job, not shown, waits for the trainer to be ready.
 """
 
-import io
 import sys
 import tempfile
 import time
@@ -12,8 +11,10 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import pyarrow as pa
 from local_server import NO_AUTHORITIES, running
 
+ARROW = "application/vnd.apache.arrow.stream"
 SIZES = ("150,4,3", "1000,20,2", "1000,64,10", "20000,64,10", "100000,32,5", "1000000,32,5")
 
 
@@ -24,16 +25,17 @@ def table(rows: int, features: int, classes: int) -> bytes:
     hidden = np.maximum(x @ rng.standard_normal((features, 32), dtype=np.float32), 0)
     y = (hidden @ rng.standard_normal((32, classes), dtype=np.float32)).argmax(axis=1)
     y = np.where(rng.random(rows) < 0.1, rng.integers(0, classes, rows), y)
-    target = io.BytesIO()
-    np.savez(target, x=x, y=y)
-    return target.getvalue()
+    columns = {f"x{place}": column for place, column in enumerate(x.T)}
+    rows = pa.table({**columns, "label": y})
+    target = pa.BufferOutputStream()
+    with pa.ipc.new_stream(target, rows.schema) as stream:
+        stream.write_table(rows)
+    return target.getvalue().to_pybytes()
 
 
 def waited(client: httpx.Client, body: bytes) -> tuple[float, dict]:
     began = time.perf_counter()
-    job = client.post(
-        "/v1/models/made/train?warm_start=null", content=body, headers={"content-type": "application/x-npz"}
-    )
+    job = client.post("/v1/models/made/train?warm_start=null", content=body, headers={"content-type": ARROW})
     job = job.raise_for_status().json()
     while job["state"] not in ("succeeded", "failed", "cancelled"):
         client.get(f"/v1/jobs/{job['id']}/history?after=1000000000&wait=30")

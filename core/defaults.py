@@ -47,7 +47,7 @@ LEAST_BINS = 4
 MOST_CUT = 6_000_000  # rows × features with bins, beyond which there are fewer, down to LEAST_BINS, or none
 LARGEST = 4_000_000  # rows × (features + classes) beyond which one network is trained, and no committee
 MOST_SHARED = 200_000  # weights of softmax regression, likewise
-LONG = 10_000_000  # rows × features × classes beyond which the path of penalties is coarse as well
+LONG = 2_500_000  # rows × features × classes beyond which the path of penalties is coarse as well
 LONGEST = 50_000_000  # rows × features × classes beyond which softmax regression has one penalty only
 
 
