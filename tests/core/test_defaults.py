@@ -160,7 +160,7 @@ def test_a_batch_size_out_of_its_range_is_refused_as_such(batch_size, effort):
 @pytest.mark.parametrize(
     ("rows", "features", "numbers", "classes", "expected"),
     [
-        (150, 4, 4, 3, 4),
+        (150, 4, 4, 3, 3),
         (1000, 4, 4, 3, 4),
         (1001, 4, 4, 3, 8),
         (20_000, 30, 30, 2, 8),
