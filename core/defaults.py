@@ -42,8 +42,8 @@ FINE = (0.003, 300.0, 10**0.5)
 COARSE = (0.03, 3.0, 10.0)
 MANY = 5000  # rows, from which the path is coarse
 FOLDS = ((600, 10), (10**9, 5))  # rows up to which there are so many members
-BINS = ((500, 3), (1000, 4), (2500, 8), (10**9, 16))  # rows up to which numeric columns are cut into so many bins
-LEAST_BINS = 3
+# rows up to which numeric columns are cut into so many bins; and how few are worth it
+BINS, LEAST_BINS = ((500, 3), (1000, 4), (2500, 8), (10**9, 16)), 3
 MOST_CUT = 6_000_000  # rows × features with bins, beyond which there are fewer, down to LEAST_BINS, or none
 LARGEST = 4_000_000  # rows × (features + classes) beyond which one network is trained, and no committee
 MOST_SHARED = 200_000  # weights of softmax regression, likewise
