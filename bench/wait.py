@@ -1,7 +1,7 @@
 """How long a person waits for a model: `PYTHONPATH=scripts:. python bench/wait.py [rows,features,classes …]`.
 
-Made-up tables of numbers are posted to a server of one's own as Arrow, nothing else said; seconds from the post to the version
-in production, as the client sees them. A first job, not shown, waits for the trainer to be ready.
+Made-up tables of numbers are posted to a server of one's own as Arrow, nothing else said; seconds from the post to
+the version in production, as the client sees them. A first job, not shown, waits for the trainer to be ready.
 """
 
 import sys
