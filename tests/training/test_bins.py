@@ -30,7 +30,7 @@ def stored(bench, content):
 def test_by_default_numbers_are_cut_and_softmax_regression_can_bend(bench):
     job = bench.train(dataset=stored(bench, rows(bend=True)), given={"folds": 3})
     card = bench.place.repository.card("iris", 1)
-    assert job.hyperparameters["bins"] == card["hyperparameters"]["bins"] == 4
+    assert job.hyperparameters["bins"] == card["hyperparameters"]["bins"] == 3
     assert [each["algorithm"] for each in card["candidates"]] == ["softmax_regression", "relu_network"]
     softmax, _ = card["candidates"]
     assert softmax["validation_log_loss"] < 0.8 * np.log(2)
