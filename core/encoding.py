@@ -99,16 +99,16 @@ def transform_matrix(encoding: Encoding, x: npt.ArrayLike) -> Array:
         return _single(standardise(x, *encoding.spread))
     encoded = np.empty((len(x), encoding.width), np.float32)
     for part in _pieces(*encoded.shape):
-        if encoding.width == encoding.inputs:
-            encoded[part] = _single(standardise(x[part], *encoding.spread))
-        else:
-            _encode(encoding, x[part], encoded[part])
+        _encode(encoding, x[part], encoded[part])
     return encoded
 
 
 def _encode(encoding: Encoding, numbers: Array, encoded: Array) -> None:
-    """Write what (m, k) numbers of the numeric columns become into (m, width)."""
+    """Write what (m, k) numbers of the numeric columns, or of an only vector, become into (m, width)."""
     values, bins = standardise(numbers, *encoding.spread), encoding.bins
+    if encoding.width == numbers.shape[1]:  # there is nothing else
+        encoded[:] = _single(values)
+        return
     encoded[:, encoding.places] = _single(values)
     if len(encoding.indicated):
         encoded[:, encoding.places[encoding.indicated] + 1] = np.isnan(numbers[:, encoding.indicated])

@@ -15,7 +15,7 @@ from core import encoding
 from core.arrays import Array
 from core.columns import take
 from core.dealing import fingerprints
-from core.encoding import Codes, Encoding, RawColumns
+from core.encoding import Encoding, RawColumns
 
 _BLOCK_BYTES = 512 << 10  # of a single column, which are read at once; of several, a whole batch
 _BLOCKS = 16  # in a pool, at least
@@ -110,7 +110,7 @@ class EncodedRows:
         """(n, width) of these rows: from start to stop, or numbered, of those held out."""
         if isinstance(rows, slice):
             start, stop, _ = rows.indices(len(self))
-            return self._encoded(self._opened.slice(start, stop))
+            return encoding.transform(self._encoding, self._opened.slice(start, stop))
         places = np.searchsorted(self._held, rows)
         assert np.array_equal(self._held.take(places, mode="clip"), rows), (
             "of others, whole stretches are read"
@@ -123,13 +123,5 @@ class EncodedRows:
         kept = np.empty((len(self._held), self.shape[1]), self.dtype)
         for start in range(0, len(kept), self._opened.batch_rows):
             part = self._held[start : start + self._opened.batch_rows]
-            kept[start : start + len(part)] = self._encoded(self._opened.take(part))
+            kept[start : start + len(part)] = encoding.transform(self._encoding, self._opened.take(part))
         return kept
-
-    def _encoded(self, columns: RawColumns) -> Array:
-        """Rows as they came, encoded the quicker way where there is one."""
-        if self._encoding.inputs is None:
-            return encoding.transform(self._encoding, columns)
-        arrays = [np.asarray(column) for column in columns.values() if not isinstance(column, Codes)]
-        matrix = arrays[0] if arrays[0].ndim == 2 else np.column_stack(arrays)
-        return encoding.transform_matrix(self._encoding, matrix)
