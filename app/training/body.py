@@ -85,12 +85,13 @@ class Attempt:
         names = plan.CANDIDATES[self.job.algorithm]
         journal.expect(_workload(names, material))
         done = len(journal.finished)
-        for place, name in enumerate(names):
-            start = self._begin(plan.path(name, material.given, material.shape)[0], material, forerunner)
-            if place < done:
-                continue  # an earlier attempt trained it; what there was to warn of is said again
+        for name in names[:done] if forerunner is not None else ():
+            self._begin(
+                name, material, forerunner
+            )  # an earlier attempt trained it, and its warnings are gone
+        for name in names[done:]:
             try:
-                self._train(name, material, start, journal)
+                self._train(name, material, forerunner, journal)
             except Diverged as error:
                 if name == names[-1] and not any(each.members for each in journal.finished):
                     raise
@@ -118,11 +119,17 @@ class Attempt:
             start=self.place.checkpoints.newest(self.job.id),
         )
 
-    def _train(self, name: Algorithm, material: Material, start: CommitteeState, journal: Journal) -> None:
-        """From the newest checkpoint, if it is of this candidate, else from `start`."""
-        path, state = plan.path(name, material.given, material.shape), start
-        if journal.start.state is not None and len(journal.finished) == len(journal.start.finished):
-            state = committee.from_arrays(path, journal.start.state)
+    def _train(
+        self, name: Algorithm, material: Material, forerunner: Forerunner | None, journal: Journal
+    ) -> None:
+        """From the newest checkpoint, if it is of this candidate, else from its beginning."""
+        path, left = plan.path(name, material.given, material.shape), journal.start.state
+        if len(journal.finished) != len(journal.start.finished):
+            left = None
+        if left is None or forerunner is not None:  # whose warnings are said again where a run goes on
+            state = self._begin(name, material, forerunner)
+        if left is not None:
+            state = committee.from_arrays(path, left)
         layers = plan.member_sizes(name, material.given, material.shape)
         steps = steps_per_yield(path[0], layers, len(material.held.fold))
         for each in committee.fit(path, material.held, state, steps_per_yield=steps):
@@ -138,17 +145,16 @@ class Attempt:
             )
         )
 
-    def _begin(self, spec: TrainingSpec, material: Material, forerunner: Forerunner | None) -> CommitteeState:
+    def _begin(self, name: Algorithm, material: Material, forerunner: Forerunner | None) -> CommitteeState:
         """Afresh, or each member from the one of its fold in the version to go on from."""
+        spec = plan.path(name, material.given, material.shape)[0]
         fresh = committee.fresh(spec, material.held, len(material.classes))
         if forerunner is None:
             return fresh
         try:
             starts = forerunner.carried(material, [each.parameters for each in fresh.members])
         except ValueError:
-            self.warnings.append(
-                f"{self.job.warm_start} has other layer sizes than this candidate, which began afresh"
-            )
+            self._say(f"{self.job.warm_start} has other layer sizes than this candidate, which began afresh")
             return fresh
         if not forerunner.helps(starts, material):
             self._say(
@@ -156,9 +162,9 @@ class Attempt:
             )
             return fresh
         renamed = forerunner.renamed(material)
-        for name, before in renamed.items():
+        for column, before in renamed.items():
             self._say(
-                f"column {name!r} is taken for {before!r} of {self.job.warm_start}, whose place and values it has"
+                f"column {column!r} is taken for {before!r} of {self.job.warm_start}, whose place and values it has"
             )
         if not renamed and not forerunner.shares_columns(material):
             self._say(
