@@ -74,10 +74,14 @@ class Dataset:
             for column in self.columns
         )
 
-    @property
-    def numbers(self) -> int:
-        """Columns of numbers, vectors left out."""
-        return sum(column.type == "numeric" for column in self.columns)
+    def sizes(self, most_categories: int) -> dict[str, int]:
+        """What a plan for training asks: rows, features, classes, and numbers, which are columns of them."""
+        return {
+            "rows": self.rows,
+            "features": self.features(most_categories),
+            "classes": len(self.classes),
+            "numbers": sum(column.type == "numeric" for column in self.columns),
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """The API's `Dataset`."""

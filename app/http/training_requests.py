@@ -71,12 +71,7 @@ def log_accepted(request: Request, job: Job, created: bool) -> None:
 
 def shape_of(services: Services, dataset: Dataset) -> plan.Shape:
     """How large the data is, as far as its record tells."""
-    return plan.Shape(
-        rows=dataset.rows,
-        features=dataset.features(services.settings.max_categories),
-        classes=len(dataset.classes),
-        numbers=dataset.numbers,
-    )
+    return plan.Shape(**dataset.sizes(services.settings.max_categories))
 
 
 def _decide(

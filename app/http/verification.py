@@ -66,9 +66,8 @@ def _new_job(services: Services, name: str, version: int, said: VerifyBody) -> N
     try:
         algorithm = _ALGORITHM.validate_python(asked.get("algorithm"))
         given = Hyperparameters.model_validate(asked.get("hyperparameters")).given()
-        given["bins"] = (
-            part(card, "hyperparameters").get("bins") or 0
-        )  # what was chosen, or a version has not known
+        # As chosen; a version of before there were bins has none.
+        given["bins"] = part(card, "hyperparameters").get("bins") or 0
     except ValidationError as error:
         reason = "its card does not say what was asked for, or asks for what is not known here"
         raise NotVerifiable(ref=ref, reason=reason) from error

@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from core.columns import MOST_BINS
+
 Algorithm = Literal["auto", "softmax_regression", "relu_network"]
 Promote = Literal["if_better", "always", "never"]
 Kind = Literal["train", "verify"]
@@ -60,7 +62,7 @@ class Hyperparameters(Record):
         " and the model is their mean; 1: one network, judged on validation_fraction of the rows, as where"
         " hidden_layer_sizes or validation_fraction are said",
     )
-    bins: Literal[0] | Annotated[int, Field(ge=2, le=64)] | None = Field(
+    bins: Literal[0] | Annotated[int, Field(ge=2, le=MOST_BINS)] | None = Field(
         None,
         description="parts that numeric columns are cut into, at quantiles, so that classes may depend on them by"
         " more than a straight line; 0: none, as where an algorithm or one network is asked for",

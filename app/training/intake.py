@@ -40,12 +40,7 @@ class Intake:
         before = None if self.forerunner is None else self.forerunner.before
         memory, most = (self._limit(name) for name in origin.LIMITS)
         dataset = datasets.get(self.job.dataset)
-        shape = Shape(
-            rows=dataset.rows,
-            features=dataset.features(most),
-            classes=len(dataset.classes),
-            numbers=dataset.numbers,
-        )
+        shape = Shape(**dataset.sizes(most))
         if not plan.streamed(given, shape, memory):
             return prepare(datasets.open(dataset.id), given, max_categories=most, before=before)
         given = plan.fitting(self.job.algorithm, given, shape, memory)
