@@ -18,6 +18,10 @@ from app.training.workplace import Workplace
 IRIS = Path(__file__).parents[2] / "examples" / "data" / "iris.csv"
 
 
+class Killed(BaseException):
+    """Stands for a process that dies: nothing catches it."""
+
+
 @dataclass
 class Bench:
     """The rooms of both sides, and short ways to use them."""
@@ -59,6 +63,20 @@ class Bench:
             return real(*arguments)
 
         monkeypatch.setattr(self.place.jobs, "record", record)
+
+    def run_killed(self, monkeypatch: pytest.MonkeyPatch, *writes: int) -> str:
+        """Run a job that dies at each of these writes to the database, counted over all its runs; how it ends."""
+
+        def die(write: int) -> None:
+            if write in writes:
+                raise Killed
+
+        self.before_writes(monkeypatch, die)
+        for _ in writes:
+            with pytest.raises(Killed):
+                self.run()
+            self.place.jobs.requeue_running()
+        return self.run()
 
     def weights(self, version: int) -> bytes:
         return self.place.repository.weights("iris", version).read_bytes()

@@ -9,10 +9,6 @@ from core.columns import NumericColumn
 BENT = {"algorithm": "relu_network", "given": {"hidden_layer_sizes": [6], "max_epochs": 6, "bins": 4}}
 
 
-class Killed(BaseException):
-    """Stands for a process that dies: nothing catches it."""
-
-
 def rows(bend, count=160, seed=0, scale=1.0):
     """A CSV whose classes lie apart by x, or if `bend` by its distance from 0."""
     rng = np.random.default_rng(seed)
@@ -96,16 +92,6 @@ def test_a_run_killed_anywhere_ends_in_the_same_bits(make_bench, monkeypatch):
         disturbed.submit(dataset=stored(disturbed, content), given={}),
         len(undisturbed.history(job)),
     )
-
-    def die(write):
-        if write in (total // 4, total // 2, 3 * total // 4):
-            raise Killed
-
-    disturbed.before_writes(monkeypatch, die)
-    for _ in range(3):
-        with pytest.raises(Killed):
-            disturbed.run()
-        disturbed.place.jobs.requeue_running()
-    assert disturbed.run() == "succeeded"
+    assert disturbed.run_killed(monkeypatch, total // 4, total // 2, 3 * total // 4) == "succeeded"
     assert disturbed.weights(1) == undisturbed.weights(1)
     assert disturbed.history(second) == undisturbed.history(job)

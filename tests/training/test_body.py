@@ -76,17 +76,7 @@ def test_a_committee_killed_anywhere_ends_in_the_same_bits(make_bench, monkeypat
     undisturbed, disturbed = make_bench(), make_bench(checkpoint_seconds=1e-9)
     job = undisturbed.train(given=given)
     second, total = disturbed.submit(given=given), len(undisturbed.history(job))
-
-    def die(write):
-        if write in (3, total // 2, total - 2):
-            raise Killed
-
-    disturbed.before_writes(monkeypatch, die)
-    for _ in range(3):
-        with pytest.raises(Killed):
-            disturbed.run()
-        disturbed.place.jobs.requeue_running()
-    assert disturbed.run() == "succeeded"
+    assert disturbed.run_killed(monkeypatch, 3, total // 2, total - 2) == "succeeded"
     assert disturbed.weights(1) == undisturbed.weights(1)
     assert disturbed.history(second) == undisturbed.history(job)
 

@@ -86,25 +86,13 @@ def test_a_job_on_more_rows_than_its_memory_ends_in_a_version_about_as_good(make
 
 
 def test_a_job_on_disk_killed_in_the_middle_ends_in_the_same_bits(make_bench, monkeypatch):
-    class Killed(BaseException):
-        pass
-
     settings = {"training_memory_bytes": 1, "checkpoint_seconds": 1e-9}
     undisturbed, disturbed = make_bench(**settings), make_bench(**settings)
     asked = {"algorithm": "relu_network", "given": {"max_epochs": 5, "hidden_layer_sizes": [8]}}
     undisturbed.train(**asked)
     disturbed.submit(**asked)
-
-    def die(write):
-        if write in (2, 9):  # before the first epoch, and after it
-            raise Killed
-
-    disturbed.before_writes(monkeypatch, die)
-    for _ in range(2):
-        with pytest.raises(Killed):
-            disturbed.run()
-        disturbed.place.jobs.requeue_running()
-    assert disturbed.run() == "succeeded"
+    # before the first epoch, and after it
+    assert disturbed.run_killed(monkeypatch, 2, 9) == "succeeded"
     assert disturbed.weights(1) == undisturbed.weights(1)
 
 
