@@ -20,7 +20,7 @@ from app.http.lane import Lane
 from app.http.native import Desk
 from app.http.oip.inference import Inference
 from app.http.openapi import describe
-from app.http.protocol import AtOnce
+from app.http.protocol import QuickDoor
 from app.http.routes import (
     datasets,
     feedback,
@@ -80,8 +80,7 @@ class Application(FastAPI):
     front: ASGIApp
     settings: Settings  # of whose limits app.http.connections takes its own
     crowded: ASGIApp  # answers on a connection too many
-    at_once: AtOnce | None  # asked by app.http.protocol, before a request becomes one of ASGI
-    takes_at_once: Callable[[bytes], bool]  # whether it may have an answer to a POST to this URL
+    door: QuickDoor | None  # asked by app.http.protocol, before a request becomes one of ASGI
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer through the door, and what stands before it."""
@@ -152,8 +151,7 @@ def create_app(services: Services) -> Application:
         traced=settings.opentelemetry,
     )
     app.settings, app.crowded = settings, door.crowded
-    app.at_once = None if settings.opentelemetry else door.at_once
-    app.takes_at_once = lambda url: Lane.takes_plainly(url) is not None
+    app.door = None if settings.opentelemetry else door
     app.front = shared(door, origins(settings.cors_origins))
     errors.install(app)
     describe(app, open_here=not services.keys.roles)

@@ -5,7 +5,7 @@ import re
 import secrets
 from itertools import count
 from time import perf_counter
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,7 +14,7 @@ from app.errors import Busy, NeuronaError
 from app.http.errors import respond, unexpected
 from app.http.hardening import NOSNIFF, RawHeaders, hardened
 from app.http.keys import Keys, Role, role_needed
-from app.http.lane import Headers, Lane, combined
+from app.http.lane import Head, Headers, Lane, combined, texts
 from app.http.meters import Meters
 from app.http.oip.reply import Reply
 from app.http.protocol import Answered
@@ -25,6 +25,14 @@ Server: TypeAlias = tuple[str, int | None] | None
 
 _ENDLESS = "/events"  # a job's, whose answer goes on as long as the job
 _SAFE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+
+class LetIn(NamedTuple):
+    """The head of a prediction that may be answered at once, its path, and its caller's request id, empty without."""
+
+    head: Head
+    path: str
+    request_id: bytes
 
 
 class Door:
@@ -54,7 +62,7 @@ class Door:
             return
         began = perf_counter()
         headers = combined(scope["headers"])
-        request_id = self._id(headers)
+        request_id = self._id(_given_id(headers))
         scope["request_id"] = request_id.decode()
         in_lane = scope["method"] == "POST" and not self._traced
         call = self._lane.takes(scope["path"]) if in_lane else None
@@ -63,7 +71,7 @@ class Door:
             return
         try:
             self._keys.check(Role.PREDICT, headers, _address(scope.get("server")))
-            reply = await self._lane.answer(call, headers, receive, scope["query_string"])
+            reply = await self._lane.answer(Head(call, texts(headers)), receive, scope["query_string"])
         except Exception as error:
             await self._refuse(scope, receive, send, error=error, began=began, route=call.route)
             return
@@ -73,29 +81,37 @@ class Door:
         await send({"type": "http.response.body", "body": reply.body})
         self._count(scope, call.route, reply.status, began)
 
-    def at_once(self, url: bytes, headers: RawHeaders, body: bytes, server: Server) -> Answered | None:
-        """The answer to a prediction that needs no waiting; None for all else.
+    def let_in(self, url: bytes, headers: RawHeaders, server: Server) -> LetIn | None:
+        """What the head of a POST says, if `at_once` may have an answer to it; None for all else.
 
         None also for what is refused: `__call__` then meets the same request, and says what is wrong.
         """
         call = self._lane.takes_plainly(url)
         if call is None:
             return None
-        began, named = perf_counter(), combined(headers)
+        named = combined(headers)
         if b"origin" in named:  # a browser's, which may want more headers
             return None
         try:
             self._keys.check(Role.PREDICT, named, _address(server))
-            reply = self._lane.at_once(call, named, body)
+        except NeuronaError:
+            return None
+        return LetIn(Head(call, texts(named)), url.decode(), _given_id(named))
+
+    def at_once(self, let_in: LetIn, body: bytes) -> Answered | None:
+        """The answer to a prediction that needs no waiting; None for all else, and for what is refused."""
+        began, (head, path, given) = perf_counter(), let_in
+        try:
+            reply = self._lane.at_once(head, body)
         except Exception:
             return None
         if reply is None:
             return None
-        request_id = self._id(named)
+        request_id = self._id(given)
         seconds = perf_counter() - began
-        self._meters.request("POST", call.route, reply.status, seconds)
+        self._meters.request("POST", head.call.route, reply.status, seconds)
         if log.isEnabledFor(logging.INFO):
-            _tell("POST", url.decode(), request_id.decode(), status=reply.status, seconds=seconds)
+            _tell("POST", path, request_id.decode(), status=reply.status, seconds=seconds)
         return Answered(reply.status, _headers(reply, request_id), reply.body)
 
     async def crowded(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,7 +124,7 @@ class Door:
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
-        scope["request_id"] = self._id(combined(scope["headers"])).decode()
+        scope["request_id"] = self._id(_given_id(combined(scope["headers"]))).decode()
         error = Busy(reason="too many connections are open already (max_connections)")
         await self._refuse(scope, receive, send_last, error=error, began=perf_counter(), route="(crowded)")
 
@@ -160,16 +176,21 @@ class Door:
         await answer(scope, receive, send)
         self._count(scope, route, answer.status_code, began)
 
-    def _id(self, headers: Headers) -> bytes:
-        """The caller's request id, if it is one that can be shown, or a new one."""
-        request_id = headers.get(b"x-request-id", b"").strip()
-        return request_id if _SAFE.fullmatch(request_id) else b"%s%08x" % (self._process, next(self._numbers))
+    def _id(self, given: bytes) -> bytes:
+        """The caller's request id, or a new one."""
+        return given or b"%s%08x" % (self._process, next(self._numbers))
 
     def _count(self, scope: Scope, route: str, status: int, began: float) -> None:
         seconds = perf_counter() - began
         self._meters.request(scope["method"], route, status, seconds)
         if log.isEnabledFor(logging.INFO):
             _tell(scope["method"], scope["path"], scope["request_id"], status=status, seconds=seconds)
+
+
+def _given_id(headers: Headers) -> bytes:
+    """The caller's request id, if it is one that can be shown, else none."""
+    given = headers.get(b"x-request-id", b"").strip()
+    return given if _SAFE.fullmatch(given) else b""
 
 
 def _tell_broken(scope: Scope, error: Exception) -> None:

@@ -49,6 +49,11 @@ def combined(headers: RawHeaders) -> Headers:
     return found
 
 
+def texts(headers: Headers) -> Mapping[str, str]:
+    """The same as text."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
+
+
 class Call(NamedTuple):
     """A path of the lane: its route as metrics name it, the model, and for the inference protocol the version."""
 
@@ -56,6 +61,13 @@ class Call(NamedTuple):
     model: str
     version: str | None = None
     native: bool = False
+
+
+class Head(NamedTuple):
+    """A request to the lane before its body: what it calls, and its headers by their names in lower case."""
+
+    call: Call
+    headers: Mapping[str, str]
 
 
 class Lane:
@@ -78,28 +90,30 @@ class Lane:
         """The same of a URL as it was sent, if it is a path and nothing else, with nothing in it to decode."""
         return _plain_call(url) if len(url) <= _LONGEST_PATH else None
 
-    def at_once(self, call: Call, headers: Headers, body: bytes) -> Reply | None:
+    def at_once(self, head: Head, body: bytes) -> Reply | None:
         """The answer to a call whose body is all here, if that needs no waiting; None to have it asked in `answer`.
 
         Raises as `predict`, uncounted: it will be asked again.
         """
-        if len(body) > self._settings.max_predict_bytes or (call.native and b"content-encoding" in headers):
+        packed = head.call.native and "content-encoding" in head.headers
+        if packed or len(body) > self._settings.max_predict_bytes:
             return None
-        reply = self._now(call, headers, body)
+        reply = self._now(head, body)
         if reply is not None and reply.status >= _FAILED:
-            self._fail(call, reply.status)
+            self._fail(head.call, reply.status)
         return reply
 
-    async def answer(self, call: Call, headers: Headers, receive: Receive, query: bytes = b"") -> Reply:
+    async def answer(self, head: Head, receive: Receive, query: bytes = b"") -> Reply:
         """The answer to a call; one that fails is counted.
 
         Raises: Busy, if too many wait already or its turn does not come, which small ones need none of; else as
         `receive_body` and, in the native protocol, `predict`.
         """
+        call = head.call
         try:
             if call.native and query:
                 _check_query(query)
-            reply = await self._in_turn(call, headers, receive)
+            reply = await self._in_turn(head, receive)
         except Exception as error:
             status = status_of(error) if isinstance(error, NeuronaError) else _BROKEN
             known = isinstance(error, ModelBroken)
@@ -109,21 +123,21 @@ class Lane:
             self._fail(call, reply.status, known=reply.status == _UNAVAILABLE)
         return reply
 
-    async def _in_turn(self, call: Call, headers: Headers, receive: Receive) -> Reply:
-        body = await self._body(call, headers, receive) if _small(headers) else None
-        if body is not None and (reply := self._now(call, headers, body)) is not None:
+    async def _in_turn(self, head: Head, receive: Receive) -> Reply:
+        body = await self._body(head, receive) if _small(head) else None
+        if body is not None and (reply := self._now(head, body)) is not None:
             return reply
         async with self.turns:
             if body is None:
-                body = await self._body(call, headers, receive)
-                if (reply := self._now(call, headers, body)) is not None:
+                body = await self._body(head, receive)
+                if (reply := self._now(head, body)) is not None:
                     return reply
-            return await anyio.to_thread.run_sync(self._later, call, headers, body)
+            return await anyio.to_thread.run_sync(self._later, head, body)
 
-    async def _body(self, call: Call, headers: Headers, receive: Receive) -> bytes:
+    async def _body(self, head: Head, receive: Receive) -> bytes:
         # the inference protocol unpacks its parts itself
-        encoding = headers.get(b"content-encoding", b"").decode("latin-1") if call.native else ""
-        length = headers.get(b"content-length", b"").decode("latin-1")
+        encoding = head.headers.get("content-encoding", "") if head.call.native else ""
+        length = head.headers.get("content-length", "")
         check_length(length, limit=self._settings.max_predict_bytes, setting="max_predict_bytes")
         return await receive_body(
             receive,
@@ -144,38 +158,37 @@ class Lane:
         """The same, for the routes that describe these paths on the OpenAPI page."""
         call = self.takes(request.url.path)
         assert call is not None, "the routes and the lane have the same paths"
-        reply = await self.answer(
-            call, combined(request.scope["headers"]), request.receive, request.scope["query_string"]
-        )
+        head = Head(call, texts(combined(request.scope["headers"])))
+        reply = await self.answer(head, request.receive, request.scope["query_string"])
         return Response(reply.body, reply.status, dict(reply.headers))
 
-    def _predict(self, model: Model, headers: Headers, body: bytes, *, long: bool) -> Reply | None:
-        media_type = headers.get(b"content-type", b"").decode("latin-1")
-        accept = headers.get(b"accept", b"").decode("latin-1")
+    def _predict(self, model: Model, head: Head, body: bytes, *, long: bool) -> Reply | None:
+        media_type, accept = head.headers.get("content-type", ""), head.headers.get("accept", "")
         written = predict(self._desk, model, body, media_type=media_type, accept=accept, long=long)
         return None if written is None else Reply(200, {"content-type": written[1]}, written[0])
 
-    def _now(self, call: Call, headers: Headers, body: bytes) -> Reply | None:
+    def _now(self, head: Head, body: bytes) -> Reply | None:
         """The answer, if it needs neither the disk nor long work."""
         if len(body) > _LARGE_BODY:
             return None
+        call = head.call
         if not call.native:
             at_hand = self._inference.at_hand(call.model, call.version)
-            return self._infer(call, headers, body) if at_hand else None
+            return self._infer(head, body) if at_hand else None
         model = self._desk.predictor.model_at_hand(call.model)
-        return None if model is None else self._predict(model, headers, body, long=False)
+        return None if model is None else self._predict(model, head, body, long=False)
 
-    def _later(self, call: Call, headers: Headers, body: bytes) -> Reply:
+    def _later(self, head: Head, body: bytes) -> Reply:
         """The answer, from a thread."""
-        if not call.native:
-            return self._infer(call, headers, body)
-        reply = self._predict(self._desk.predictor.model(call.model), headers, body, long=True)
+        if not head.call.native:
+            return self._infer(head, body)
+        reply = self._predict(self._desk.predictor.model(head.call.model), head, body, long=True)
         assert reply is not None, "long work is done here"
         return reply
 
-    def _infer(self, call: Call, headers: Headers, body: bytes) -> Reply:
-        named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
-        return self._inference.infer(model=call.model, version=call.version, headers=named, body=body)
+    def _infer(self, head: Head, body: bytes) -> Reply:
+        call, headers = head
+        return self._inference.infer(model=call.model, version=call.version, headers=headers, body=body)
 
 
 def _find_call(path: str) -> Call | None:
@@ -199,9 +212,9 @@ def _plain_call(url: bytes) -> Call | None:
     return None if b"%" in url or b"?" in url or not url.isascii() else _find_call(url.decode())
 
 
-def _small(headers: Headers) -> bool:
-    length = headers.get(b"content-length", b"")
-    return length.isdigit() and int(length) <= _SMALL_BODY
+def _small(head: Head) -> bool:
+    length = head.headers.get("content-length", "")
+    return length.isascii() and length.isdigit() and int(length) <= _SMALL_BODY
 
 
 def _check_query(query: bytes) -> None:

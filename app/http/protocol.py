@@ -7,7 +7,6 @@ it, and meets the lane again behind the same door.
 """
 
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
@@ -28,11 +27,14 @@ class Answered(NamedTuple):
     body: bytes
 
 
-class AtOnce(Protocol):
-    """What the application must have to be asked here: `at_once`."""
+class QuickDoor(Protocol):
+    """What the application must have, as `door`, to be asked here. Neither of both raises."""
 
-    def __call__(self, url: bytes, headers: RawHeaders, body: bytes, server: Any) -> Answered | None:
-        """The answer to a POST, if it needs no waiting; None leaves it to the application. Never raises."""
+    def let_in(self, url: bytes, headers: RawHeaders, server: Any) -> Any:
+        """What the head of a POST says, for `at_once`; None leaves the request to the application."""
+
+    def at_once(self, let_in: Any, body: bytes) -> Answered | None:
+        """The answer, if it needs no waiting; None leaves it to the application."""
 
 
 class Turn:
@@ -65,8 +67,9 @@ class LaneProtocol(Connection):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._at_once: AtOnce | None = getattr(self.app, "at_once", None)
-        self._takes: Callable[[bytes], bool] = getattr(self.app, "takes_at_once", bool)
+        self._door: QuickDoor | None = getattr(self.app, "door", None)
+        self._let_in_head: tuple[bytes, RawHeaders] = b"", []  # most senders repeat theirs to the letter
+        self._let_in: Any = None  # what it says
         self._held: list[bytes] | None = None
         self._come = 0  # bytes since the held request began, if there is more of it to come
         self._whole = self._keeps = False  # whether all of it is here, and its sender keeps the connection
@@ -77,7 +80,7 @@ class LaneProtocol(Connection):
         entered = self.app
         super().connection_made(transport)
         if self.app is not entered:
-            self._at_once = None
+            self._door = None
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser. Of what is not all here, no more is held than this connection's share."""
@@ -156,13 +159,20 @@ class LaneProtocol(Connection):
     def _may_be_held(self) -> bool:
         """Whether this connection is at rest, and the request a plain POST to one of the lane's paths."""
         return (
-            self._at_once is not None
+            self._door is not None
             and (self.cycle is None or self.cycle.response_complete)
             and self.parser.get_method() == _POST
             and not (self.expect_100_continue or self.flow.write_paused or self.parser.should_upgrade())
             and (self.limit_concurrency is None or len(self.connections) < self.limit_concurrency)
-            and self._takes(self.url)
+            and self._is_let_in(self._door)
         )
+
+    def _is_let_in(self, door: QuickDoor) -> bool:
+        """Whether this head is; `_let_in` is what it says."""
+        if (self.url, self.headers) != self._let_in_head:
+            self._let_in = door.let_in(self.url, self.headers, self.server)
+            self._let_in_head = (self.url, self.headers.copy()) if self._let_in else (b"", [])
+        return self._let_in is not None
 
     def _let_go(self) -> None:
         """Go on as if the request had never been held."""
@@ -181,8 +191,8 @@ class LaneProtocol(Connection):
 
     def _answer(self, held: list[bytes]) -> bool:
         """Write the answer, if there is one at once."""
-        assert self._at_once is not None
-        found = self._at_once(self.url, self._said or self.headers, b"".join(held), self.server)
+        assert self._door is not None
+        found = self._door.at_once(self._let_in, b"".join(held))
         if found is None:
             return False
         keep_alive = self._keeps and not self.leaving

@@ -174,6 +174,34 @@ def test_pieces_change_nothing(config: Config, cuts: list[int], name: str) -> No
     assert headers_sorted(ours[0]) == headers_sorted(whole[0])
 
 
+BEFORE = {
+    "chunks and trailers": AT_ONCE["chunks"].removesuffix(b"\r\n") + b"origin: https://example.org\r\n\r\n",
+    "a prediction": AT_ONCE["a prediction"],
+    "one refused": OTHERWISE["no rows"],
+    "one with an id": post(PREDICT, ROWS, JSON, b"x-request-id: mine"),
+}
+AFTER = {
+    "with that as a header": post(
+        PREDICT, CHUNKED, JSON, b"transfer-encoding: chunked", b"origin: https://example.org", length=False
+    ),
+    "the same": AT_ONCE["a prediction"],
+    "another path": AT_ONCE["an inference"],
+    "another host": AT_ONCE["a prediction"].replace(b"host: localhost", b"host: wronghost"),
+    "another type": AT_ONCE["a prediction"].replace(b"/json", b"/html"),
+}
+
+
+@pytest.mark.parametrize("after", AFTER)
+@pytest.mark.parametrize("before", BEFORE)
+def test_what_a_connection_asked_before_changes_no_answer(config: Config, before: str, after: str) -> None:
+    first, second = BEFORE[before], AFTER[after]
+    both = asyncio.run(converse(LaneProtocol, config, [first, second]))[0]
+    one = asyncio.run(converse(LaneProtocol, config, [first]))[0]
+    other = asyncio.run(converse(HttpToolsProtocol, config, [second]))[0]
+    assert both.startswith(one)
+    assert headers_sorted(both.removeprefix(one)) == headers_sorted(other)
+
+
 HEAD, BODY = AT_ONCE["a prediction"].split(b"\r\n\r\n")
 PARTS = [HEAD + b"\r\n\r\n" + BODY[:5], BODY[5:-9], BODY[-9:]]
 
