@@ -4,7 +4,7 @@ NeuronaError
 ├── Unreadable             bytes that are not what their type says
 ├── Invalid                readable, but wrong: carries the problems, each with its place
 ├── Unauthorized           no key, or an unknown one
-├── Forbidden              a key whose role is too low
+├── Forbidden              a key whose role is too low · Foreign: a stranger where no key is set
 ├── NotFound               ModelNotFound · VersionNotFound · AliasNotFound · DatasetNotFound · JobNotFound
 ├── Conflict               JobFinished · DatasetInUse · VersionInUse · KeyReused · FeedbackFull · NothingToRollBack
 │                          · NotVerifiable · FeedbackKeyReused · Superseded

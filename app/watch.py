@@ -53,11 +53,6 @@ class TrainerWatch:
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
 
-    @property
-    def alive(self) -> bool:
-        """Whether this process runs a trainer now."""
-        return self._process is not None and self._process.poll() is None
-
     def _run(self) -> None:
         while not self._stop.is_set():
             try:

@@ -1,4 +1,4 @@
-"""How good the defaults are: `python bench/quality.py [--part choose|report|all] [--tables a,b] [--markdown]`.
+"""How good the defaults are: `python bench/quality.py [--part choose|report|all] [--tables a,b] [--splits N]`.
 
 Test log loss and accuracy on public tables (bench/fetch_quality.py first) of what `algorithm: auto` trains when
 nothing is said, beside scikit-learn's LogisticRegression and MLPClassifier with their defaults, on the same

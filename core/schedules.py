@@ -15,9 +15,4 @@ def cosine(fraction: float) -> float:
     return 0.5 * (1 + cos(pi * fraction))
 
 
-def drop(fraction: float) -> float:
-    """1, then 1/10 from one half on, then 1/100 from three quarters on (He et al. 2016)."""
-    return 10.0 ** -((fraction >= 0.5) + (fraction >= 0.75))
-
-
-SCHEDULES: dict[str, Callable[[float], float]] = {"constant": constant, "cosine": cosine, "drop": drop}
+SCHEDULES: dict[str, Callable[[float], float]] = {"constant": constant, "cosine": cosine}

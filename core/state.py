@@ -62,7 +62,7 @@ class TrainingSpec:
     max_epochs: int = 100
     patience: int | None = 10
     l2: float = 0.0
-    schedule: Literal["constant", "cosine", "drop"] = "constant"
+    schedule: Literal["constant", "cosine"] = "constant"
     seed: int = 0
     dtype: Literal["float32", "float64"] = "float32"
 

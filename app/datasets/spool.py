@@ -13,25 +13,19 @@ PIECE = 1 << 20
 
 
 def spool(
-    source: Iterable[bytes] | Path, place: Path, *, media_type: str, encoding: str | None, limits: Limits
-) -> Path:
-    """Write `source` to `place` (or leave it where it is, if it is a file) and return where it lies.
+    source: Iterable[bytes], place: Path, *, media_type: str, encoding: str | None, limits: Limits
+) -> None:
+    """Write `source` to `place`.
 
     Raises TooLarge as soon as a limit is passed, Unreadable for broken gzip, UnsupportedType for another
     encoding than gzip, StorageFailed if the disk refuses. What `source` itself raises goes through as it is.
     """
-    if encoding not in (None, "", "identity", "gzip", "x-gzip"):
+    if encoding not in (None, "gzip"):
         raise UnsupportedType(got=f"Content-Encoding: {encoding}", expected="gzip, or none")
-    zipped = encoding in ("gzip", "x-gzip")
-    if isinstance(source, Path) and not zipped:
-        _check_size(source, media_type, limits)
-        return source
-    chunks = _file_chunks(source) if isinstance(source, Path) else source
-    chunks = _bounded(chunks, "max_upload_bytes", limits.max_upload_bytes)
-    pieces = gunzip(chunks) if zipped else chunks
+    chunks = _bounded(source, "max_upload_bytes", limits.max_upload_bytes)
+    pieces = chunks if encoding is None else gunzip(chunks)
     setting = "max_json_bytes" if media_type == JSON else "max_dataset_bytes"
     _write(_bounded(pieces, setting, getattr(limits, setting)), place)
-    return place
 
 
 def gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -87,20 +81,6 @@ def _bounded(chunks: Iterable[bytes], setting: str, limit: int) -> Iterator[byte
         if total > limit:
             raise TooLarge(what="The body", limit=limit, unit="bytes", setting=setting)
         yield chunk
-
-
-def _check_size(path: Path, media_type: str, limits: Limits) -> None:
-    with reported("read the file"):
-        size = path.stat().st_size
-    setting = "max_json_bytes" if media_type == JSON else "max_dataset_bytes"
-    if size > getattr(limits, setting):
-        raise TooLarge(what="The file", limit=getattr(limits, setting), unit="bytes", setting=setting)
-
-
-def _file_chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(PIECE):
-            yield chunk
 
 
 def _write(chunks: Iterable[bytes], place: Path) -> None:

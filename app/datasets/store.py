@@ -52,7 +52,7 @@ class DatasetStore:
 
     def ingest(
         self,
-        source: Iterable[bytes] | Path,
+        source: Iterable[bytes],
         *,
         media_type: str,
         encoding: str | None = None,
@@ -61,7 +61,7 @@ class DatasetStore:
         categorical: Collection[str] = (),
         every: bool = True,
     ) -> tuple[Dataset, bool]:
-        """Store a body that arrives in chunks, or a file; the dataset, and whether it is new.
+        """Store a body that arrives in chunks; the dataset, and whether it is new.
 
         `encoding` is None or "gzip"; `label` names the label column (default: the last; where labels come
         apart from the rows it only gives them a name); columns in `categorical` are taken as text,
@@ -76,7 +76,7 @@ class DatasetStore:
     @contextmanager
     def passing(
         self,
-        source: Iterable[bytes] | Path,
+        source: Iterable[bytes],
         *,
         media_type: str,
         encoding: str | None = None,
@@ -137,12 +137,13 @@ class DatasetStore:
 
     @contextmanager
     def _arrived(
-        self, source: Iterable[bytes] | Path, media_type: str, encoding: str | None, options: Options
+        self, source: Iterable[bytes], media_type: str, encoding: str | None, options: Options
     ) -> Iterator[tuple[Source, Path]]:
         """A body on the disk, to be read there, and the place that it is in."""
         kind = known(media_type)
         with self._workplace() as place:
-            body = spool(source, place / "body", media_type=kind, encoding=encoding, limits=self._limits)
+            body = place / "body"
+            spool(source, body, media_type=kind, encoding=encoding, limits=self._limits)
             with reported(_STORE):
                 opened = open_body(kind, body, options)
             yield opened, place

@@ -36,7 +36,7 @@ from app.http.routes import (
 )
 from app.http.services import Services
 from app.http.shutdown import at_stop, end_with_parent
-from app.http.wire import rows
+from app.http.wire.json_document import Parser
 from app.settings import Settings
 
 _DESCRIPTION = """
@@ -134,7 +134,7 @@ def create_app(services: Services) -> Application:
         redoc_url=None,
     )
     settings = services.settings
-    desk = Desk(services.predictor, rows.json_parser(), services.meters, settings.max_predict_rows)
+    desk = Desk(services.predictor, Parser(), services.meters, settings.max_predict_rows)
     app.state.services = services
     app.state.uploads = anyio.CapacityLimiter(settings.max_uploads)
     app.state.inference = Inference(

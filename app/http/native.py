@@ -6,7 +6,8 @@ from typing import NamedTuple
 from app.http.meters import Meters
 from app.http.wire.answer import Answer, Explanation
 from app.http.wire.answers import write
-from app.http.wire.rows import JsonParser, read
+from app.http.wire.json_document import Parser
+from app.http.wire.rows import read
 from app.repository.model import Model
 from app.serving import predictor
 from app.serving.predictor import Predictor
@@ -16,7 +17,7 @@ class Desk(NamedTuple):
     """What predictions are made with in this process, and where they are counted."""
 
     predictor: Predictor
-    parser: JsonParser
+    parser: Parser
     meters: Meters
     max_rows: int
 

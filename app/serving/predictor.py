@@ -21,7 +21,7 @@ Rows: TypeAlias = Array | RawColumns
 
 
 class Prediction(NamedTuple):
-    """Answers for m rows: probabilities (m, c) float32, rows summing to 1, and winners (m,) class numbers."""
+    """Answers for m rows: probabilities (m, c) float32, rows summing to 1."""
 
     model: str
     version: int
@@ -33,11 +33,6 @@ class Prediction(NamedTuple):
         """The likeliest class of every row, by number; the first of those that are equally likely."""
         winners: Array = self.probabilities.argmax(axis=1)
         return winners
-
-    @property
-    def labels(self) -> list[Class]:
-        """The winning class of every row."""
-        return [self.classes[winner] for winner in self.winners.tolist()]
 
 
 class Predictor:

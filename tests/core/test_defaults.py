@@ -48,7 +48,7 @@ def test_what_was_said_wins_over_every_default():
         "max_epochs": 7,
         "patience": None,
         "l2": 0.5,
-        "schedule": "drop",
+        "schedule": "constant",
         "seed": 9,
         "dtype": "float64",
     }

@@ -3,8 +3,6 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from app.datasets import rows as rows_module
 
@@ -56,28 +54,19 @@ def test_one_batch_is_seen_through_the_memory_map_without_a_copy(opened, writers
 
 
 def test_many_batches_are_joined(many, table):
-    assert len(many.offsets) == 17
-    assert many.rows == ROWS
+    assert len(list(many.batches())) == 16
     check(many.columns(), table, slice(None))
     np.testing.assert_array_equal(many.labels, table["y"])
 
 
-@settings(max_examples=50, deadline=None)
-@given(start=st.integers(0, ROWS), length=st.integers(0, ROWS))
-def test_a_slice_is_those_rows(many, table, start, length):
-    check(many.slice(start, min(start + length, ROWS)), table, slice(start, start + length))
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(0, ROWS - 1), max_size=200))
-def test_taken_rows_come_in_the_order_asked_for(many, table, index):
-    check(many.take(index), table, np.array(index, dtype=int))
-
-
-@pytest.mark.parametrize("index", [[-1], [ROWS], [0, ROWS + 5]])
-def test_rows_that_are_not_there_cannot_be_taken(many, index):
-    with pytest.raises(IndexError):
-        many.take(index)
+def test_batches_are_all_rows_in_order(many, table):
+    start = 0
+    for columns, labels in many.batches():
+        rows = slice(start, start + len(labels))
+        check(columns, table, rows)
+        np.testing.assert_array_equal(labels, table["y"][rows])
+        start = rows.stop
+    assert start == ROWS
 
 
 def test_batches_depend_on_the_columns_alone(new_store, writers, table):

@@ -60,20 +60,3 @@ def test_broken_gzip_is_unreadable(damage):
 def test_other_encodings_are_unsupported(tmp_path):
     with pytest.raises(UnsupportedType, match="zstd"):
         spool([b""], tmp_path / "body", media_type="text/csv", encoding="zstd", limits=Limits())
-
-
-def test_a_file_is_read_where_it_lies(tmp_path):
-    path = tmp_path / "rows.csv"
-    path.write_bytes(b"a,y\n")
-    options = {"media_type": "text/csv", "encoding": None}
-    assert spool(path, tmp_path / "body", limits=Limits(), **options) == path
-    assert not (tmp_path / "body").exists()
-    with pytest.raises(TooLarge, match="max_dataset_bytes"):
-        spool(path, tmp_path / "body", limits=Limits(max_dataset_bytes=3), **options)
-
-
-def test_a_zipped_file_is_unpacked(tmp_path):
-    path = tmp_path / "rows.csv.gz"
-    path.write_bytes(gzip.compress(b"a,y\n"))
-    made = spool(path, tmp_path / "body", media_type="text/csv", encoding="gzip", limits=Limits())
-    assert made.read_bytes() == b"a,y\n"

@@ -100,13 +100,6 @@ def test_values_already_parsed_are_stored_like_a_body(store):
         store.ingest_value({"instances": [[1]], "labels": [None]})
 
 
-def test_a_file_on_disk_is_taken_and_stays(store, tmp_path):
-    path = tmp_path / "rows.csv"
-    path.write_bytes(ROWS)
-    assert store.ingest(path, media_type=CSV)[0].rows == 4
-    assert path.read_bytes() == ROWS
-
-
 def test_a_source_that_breaks_off_leaves_nothing_and_its_error_goes_through(store, root):
     class Gone(Exception):
         pass

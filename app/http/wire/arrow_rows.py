@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from app.datasets.formats.arrow_columns import INDEX, is_number, is_text
+from app.datasets.formats.arrow_columns import INDEX, is_list, is_number, is_text
 from app.datasets.formats.arrow_messages import END, check_end, row_messages
 from app.errors import Unreadable
 from app.http.wire.problems import Problems, check_header, check_rows, shown, wrong
@@ -84,10 +84,7 @@ def _expected(column: Column, kind: pa.DataType) -> str | None:
             fits = _is_text(kind) or (column.boolean and pa.types.is_boolean(kind))
             return None if fits else "booleans" if column.boolean else "strings"
         case VectorColumn():
-            lists = (
-                pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind)
-            )
-            fits = lists and is_number(kind.value_type)  # type: ignore[attr-defined]
+            fits = is_list(kind) and is_number(kind.value_type)  # type: ignore[attr-defined]
             return None if fits else f"lists of {column.width} numbers"
         case _:
             return None if is_number(kind) else "numbers"

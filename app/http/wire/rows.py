@@ -1,15 +1,12 @@
 """The rows of a prediction's body, whatever its format."""
 
-from typing import Protocol, TypeAlias
-
-from simdjson import Parser
+from typing import Protocol
 
 from app.errors import UnsupportedType
 from app.http.wire import arrow_rows, csv_rows, json_rows, npy_rows
+from app.http.wire.json_document import Parser
 from app.http.wire.request import Request
 from core.encoding import Encoding
-
-JsonParser: TypeAlias = Parser
 
 
 class Reader(Protocol):
@@ -26,13 +23,8 @@ READERS: dict[str, Reader] = {
 }
 
 
-def json_parser() -> Parser:
-    """A parser to be kept, since its buffers are; a request that finds it busy takes a new one."""
-    return Parser()
-
-
 def read(
-    body: bytes | memoryview,
+    body: bytes,
     media_type: str,
     encoding: Encoding,
     *,
@@ -41,15 +33,14 @@ def read(
 ) -> Request:
     """The rows of `body`, checked against the model's schema. No media type at all means JSON.
 
-    A server that keeps one `parser` spares large JSON bodies some page faults; it may be busy. Only JSON says
-    `top_k` and `explain`.
+    A server that keeps one `parser` spares large JSON bodies some page faults; one that is busy is replaced by a new
+    one. Only JSON says `top_k` and `explain`.
     Raises `UnsupportedType`, `Unreadable` (not what the media type says), `Invalid` (not this model's rows:
     up to twenty problems, each with its place) or `TooLarge`.
     """
-    content = body if isinstance(body, bytes) else bytes(body)
     kind = media_type if media_type == JSON else media_type.partition(";")[0].strip().lower()
     if kind in (JSON, ""):
-        return json_rows.read(content, encoding, max_rows=max_rows, parser=parser)
+        return json_rows.read(body, encoding, max_rows=max_rows, parser=parser)
     if kind not in READERS:
         raise UnsupportedType(got=kind, expected=", ".join((JSON, *READERS)))
-    return READERS[kind](content, encoding, max_rows=max_rows)
+    return READERS[kind](body, encoding, max_rows=max_rows)

@@ -200,10 +200,10 @@ function draw(epochs) {
   });
   for (const [name, loss] of Object.entries(lines)) {
     const points = loss.map((value, index) => (value === null ? "" : `${begins[index] ? "M" : "L"}${x(index).toFixed(1)} ${y(value).toFixed(1)}`));
-    if (points.length) parts.push(`<path class="${name}" d="${points.join("")}"/>`);
+    parts.push(`<path class="${name}" d="${points.join("")}"/>`);
   }
   const last = epochs.at(-1);
-  if (last) parts.push(`<text x="${left}" y="${height - 8}">${epochs.length} epochs: training loss ${rounded(last.train_loss)} (orange), validation loss ${rounded(last.validation_loss)} (blue)</text>`);
+  parts.push(`<text x="${left}" y="${height - 8}">${epochs.length} epochs: training loss ${rounded(last.train_loss)} (orange), validation loss ${rounded(last.validation_loss)} (blue)</text>`);
   find("#curve").innerHTML = parts.join("");
 }
 
