@@ -149,7 +149,8 @@ class Settings(BaseSettings):
         return {
             name: getattr(self, name)
             for name in type(self).model_fields
-            if name.startswith(("max_", "min_")) or name.endswith(("_seconds", "_hours", "_bytes"))
+            if name.startswith(("max_", "min_"))
+            or name.endswith(("_seconds", "_hours", "_bytes", "_tries", "_threshold"))
         }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, func, insert, or_, select, update
 
-from app.errors import Busy, DatasetInUse, Invalid, JobFinished, KeyReused, Problem, VersionInUse
+from app.errors import Busy, DatasetInUse, JobFinished, KeyReused, VersionInUse
 from app.jobs.database import connect, one_at_a_time, reading, writing
 from app.jobs.ending import final
 from app.jobs.feedback import forget
@@ -86,12 +86,9 @@ class JobStore:
         state: State | None = None,
         kind: Kind | None = None,
         limit: int = 50,
-        cursor: str | None = None,
-    ) -> tuple[list[Job], str | None]:
-        """A page of jobs, newest first, and the cursor of the next page.
-
-        Raises: Invalid, for a cursor that no page gave.
-        """
+        before: int | None = None,
+    ) -> tuple[list[Job], int | None]:
+        """A page of jobs, newest first, and the number that those of the next page come before."""
         if model is not None and "\0" in model:  # which PostgreSQL takes for no text
             return [], None
         query = select(jobs).order_by(jobs.c.number.desc()).limit(limit + 1)
@@ -101,11 +98,11 @@ class JobStore:
             query = query.where(jobs.c.state == state)
         if kind is not None:
             query = query.where(jobs.c.kind == kind)
-        if cursor is not None:
-            query = query.where(jobs.c.number < _cursor(cursor))
+        if before is not None:
+            query = query.where(jobs.c.number < min(before, _LAST))
         with reading(self._engine) as connection:
             rows = connection.execute(query).all()
-        more = str(rows[limit - 1].number) if len(rows) > limit else None
+        more = rows[limit - 1].number if len(rows) > limit else None
         return [to_job(row) for row in rows[:limit]], more
 
     def history(self, job_id: str, *, after: int = 0, limit: int | None = None) -> list[EpochRecord]:
@@ -263,9 +260,3 @@ def _recall(connection: Connection, key: str, fingerprint: str, *, since: float)
     if row.fingerprint != fingerprint:
         raise KeyReused(key=key, job=row.job)
     return read_job(connection, row.job)
-
-
-def _cursor(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise Invalid(Problem(message=f"{text!r} is not a cursor that a page gave", location="query.cursor"))
-    return min(int(text), _LAST)

@@ -137,8 +137,8 @@ def _left_over(settings: Settings, store: JobStore) -> list[str]:
 
 
 def _all(store: JobStore) -> list[Job]:
-    jobs, cursor = store.page(limit=500)
-    while cursor:
-        more, cursor = store.page(limit=500, cursor=cursor)
+    jobs, before = store.page(limit=500)
+    while before:
+        more, before = store.page(limit=500, before=before)
         jobs += more
     return jobs

@@ -132,7 +132,6 @@ def test_jobs_are_listed_newest_first_and_by_model_and_state(client):
     assert client.get("/v1/jobs?state=failed").json()["items"] == []
     assert client.get("/v1/jobs?state=sleeping").status_code == 422
     assert client.get("/v1/jobs?limit=501").status_code == 422
-    assert client.get("/v1/jobs?cursor=x").status_code == 422
 
 
 @pytest.mark.parametrize("path", ["", "/history", "/events"])

@@ -61,9 +61,18 @@ def test_a_server_without_models_is_live_and_ready(client):
 def test_info_shows_every_limit(client, site):
     info = client.get("/v1/info").json()
     assert info["limits"]["max_predict_rows"] == site.settings.max_predict_rows
-    limits = {name for name in type(site.settings).model_fields if name.startswith("max_")}
-    assert limits <= set(info["limits"])
+    numbers = {name for name, value in site.settings.model_dump().items() if type(value) in (int, float)}
+    no_limits = {"port", "workers", "trainer_workers", "trainer_threads", "training_niceness"}
+    assert info["limits"].keys() == numbers - no_limits
     assert info["version"]
+
+
+@pytest.mark.parametrize("path", ["datasets", "jobs", "models", "models/iris/aliases"])
+@pytest.mark.parametrize("cursor", ["", "-1", "No/Cursor", "1" * 65, "%E0%A5%A7", "1%0A"])
+def test_a_cursor_that_no_page_gave_is_refused(client, path, cursor):
+    refused = client.get(f"/v1/{path}?cursor={cursor}")
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["location"] == "query.cursor"
 
 
 def test_every_answer_carries_a_request_id(client):

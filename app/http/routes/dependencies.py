@@ -19,7 +19,10 @@ def services(request: Request) -> Services:
 
 Rooms = Annotated[Services, Depends(services)]
 Limit = Annotated[int, Query(ge=1, le=500, description="most items on a page")]
-Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
+_CURSOR = "`next_cursor` of the page before"
+Cursor = Annotated[str | None, Query(description=_CURSOR)]
+NumberCursor = Annotated[str | None, Query(description=_CURSOR, pattern="^[0-9]{1,18}$")]
+NameCursor = Annotated[str | None, Query(description=_CURSOR, pattern=f"^{_NAME}$")]
 
 # Patterns are for readers of the OpenAPI document; the rooms check names themselves, and say what is wrong.
 Name = Annotated[

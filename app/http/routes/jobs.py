@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from app.errors import Invalid, Problem
 from app.http.event_stream import EventStream
 from app.http.feeds import Feeds
-from app.http.routes.dependencies import Cursor, JobId, Limit, Rooms
+from app.http.routes.dependencies import JobId, Limit, NumberCursor, Rooms
 from app.http.routes.examples import CONFLICT, EVENTS, HISTORY, HISTORY_CSV, NOT_FOUND, answer, problem
 from app.http.routes.samples import CANCELLED, JOB, SUCCEEDED
 from app.http.wire.accept import choose
@@ -50,11 +50,12 @@ def list_jobs(
     state: Annotated[State | None, Query(description="only jobs in this state")] = None,
     kind: Annotated[Kind | None, Query(description="only jobs of this kind")] = None,
     limit: Limit = 50,
-    cursor: Annotated[Cursor, Query(json_schema_extra={"pattern": "^[0-9]{1,18}$"})] = None,
+    cursor: NumberCursor = None,
 ) -> JobPage:
-    items, next_cursor = rooms.jobs.page(model=model, state=state, kind=kind, limit=limit, cursor=cursor)
+    before = None if cursor is None else int(cursor)
+    items, last = rooms.jobs.page(model=model, state=state, kind=kind, limit=limit, before=before)
     rooms.cache.refresh(*(job.model for job in items if job.promoted))
-    return JobPage(items=items, next_cursor=next_cursor)
+    return JobPage(items=items, next_cursor=None if last is None else str(last))
 
 
 @router.get(

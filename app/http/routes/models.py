@@ -9,7 +9,7 @@ from app.errors import AliasesBroken, Invalid, ModelNotFound, Problem, StorageFa
 from app.http.bodies import read_json
 from app.http.errors import checked
 from app.http.parts import File
-from app.http.routes.dependencies import Alias, Cursor, Limit, Name, Ref, Rooms
+from app.http.routes.dependencies import Alias, Limit, Name, NameCursor, Ref, Rooms
 from app.http.routes.examples import CONFLICT, NOT_FOUND, PROBLEMS, answer, binary, problem
 from app.http.routes.feedback import FeedbackOnVersion, on_version
 from app.http.routes.samples import ALIAS, CARD, MODEL, MODEL_DETAILS, ROLLED_BACK
@@ -87,7 +87,7 @@ class AliasAnswer(BaseModel):
     response_model_exclude_unset=True,
     responses={200: answer("A page", {"items": [MODEL], "next_cursor": None}), **problem(422, 503)},
 )
-def list_models(rooms: Rooms, limit: Limit = 50, cursor: Cursor = None) -> ModelPage:
+def list_models(rooms: Rooms, limit: Limit = 50, cursor: NameCursor = None) -> ModelPage:
     names = rooms.repository.names(after=cursor or "", most=limit + 1)
     more = names[limit - 1] if len(names) > limit else None
     rooms.cache.refresh(*names[:limit])

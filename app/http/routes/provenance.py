@@ -5,10 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from app.errors import Invalid, Problem
 from app.http import difference, verification
 from app.http.difference import Difference
-from app.http.routes.dependencies import REF, Cursor, Limit, Name, Ref, Rooms
+from app.http.routes.dependencies import REF, Limit, Name, NumberCursor, Ref, Rooms
 from app.http.routes.examples import CONFLICT, NOT_FOUND, PROBLEMS, answer, problem
 from app.http.routes.samples import ALIAS_PAGE, DIFFERENCE, VERIFICATION, VERIFIED
 from app.http.routes.training import IDEMPOTENCY_KEY
@@ -48,11 +47,11 @@ def list_aliases(
     name: Name,
     alias: Annotated[str | None, Query(description="only moves of this alias")] = None,
     limit: Limit = 50,
-    cursor: Annotated[Cursor, Query(json_schema_extra={"pattern": "^[0-9]{1,18}$"})] = None,
+    cursor: NumberCursor = None,
 ) -> AliasPage:
     """The newest 1,000 moves are kept."""
     record = rooms.repository.alias_record(name)
-    before = _sequence(cursor) if cursor is not None else record.moves + 1
+    before = int(cursor) if cursor is not None else record.moves + 1
     found = [
         AliasMove(
             sequence=sequence,
@@ -132,11 +131,3 @@ async def post_verify(request: Request, rooms: Rooms, ref: Ref) -> Response:
         {"Location": f"/v1/jobs/{job.id}"},
         "application/json",
     )
-
-
-def _sequence(cursor: str) -> int:
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-        raise Invalid(
-            Problem(message=f"{cursor!r} is not a cursor that a page gave", location="query.cursor")
-        )
-    return int(cursor)
