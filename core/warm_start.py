@@ -1,7 +1,6 @@
 """Going on from another network's weights when columns, their scaling or the classes have changed."""
 
-from collections.abc import Sequence
-from difflib import SequenceMatcher
+from collections.abc import Sequence, Set
 
 import numpy as np
 
@@ -45,17 +44,28 @@ def renamed(old: Encoding, new: Encoding) -> dict[str, str]:
     Those that stand between the same neighbours, as many as before, each with much the same values as the one whose
     place it has: numbers of about that mean and spread, or categories of which at least half were known.
     """
-    before, after = ([column.name for column in each.columns] for each in (old, new))
-    gone, come = set(before) - set(after), set(after) - set(before)
-    if not gone or not come:
-        return {}  # as nearly always, and no two long lists need be held against each other
-    found = {}
-    for kind, i, i_end, j, j_end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if kind != "replace" or i_end - i != j_end - j:
+    kept = {column.name for column in old.columns} & {column.name for column in new.columns}
+    before, after = _between(old, kept), _between(new, kept)
+    return {
+        now.name: was.name
+        for neighbours, columns in after.items()
+        if len(columns) == len(there := before.get(neighbours, ()))
+        for was, now in zip(there, columns, strict=True)
+        if _alike(was, now)
+    }
+
+
+def _between(encoding: Encoding, kept: Set[str]) -> dict[tuple[str | None, str | None], list[Column]]:
+    """The columns that stand between those to be kept, by the names of the two on either side."""
+    found: dict[tuple[str | None, str | None], list[Column]] = {}
+    left: str | None = None
+    here: list[Column] = []
+    for column in (*encoding.columns, None):
+        if column is not None and column.name not in kept:
+            here.append(column)
             continue
-        for was, now in zip(old.columns[i:i_end], new.columns[j:j_end], strict=True):
-            if was.name in gone and now.name in come and _alike(was, now):
-                found[now.name] = was.name
+        right = None if column is None else column.name
+        found[left, right], left, here = here, right, []
     return found
 
 
