@@ -1,8 +1,8 @@
 """From a dataset to what networks train on: folds, the encoding, and the matrix of all rows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -147,9 +147,21 @@ class Before:
     encoding: Encoding
     deal: Deal | None
 
-    def deal_among(self, now: Encoding) -> Deal | None:
-        """The same rule for the columns of another encoding, some of which may be these under other names."""
-        return None if self.deal is None else self.deal.renamed(renamed(self.encoding, now))
+    def deal_among(self, names: Collection[str], fitted: Callable[[], Encoding]) -> Deal | None:
+        """The same rule for columns of these names, some of which may be ours under other ones.
+
+        fitted: gives their encoding; asked only where columns are gone.
+        """
+        if self.deal is None or set(self.deal.columns) <= set(names):
+            return self.deal
+        return self.deal.renamed(renamed(self.encoding, fitted()))
+
+
+class Dealt(NamedTuple):
+    """A rule, and the fold (m,) of each row by it: as in `Held`."""
+
+    deal: Deal
+    fold: Array
 
 
 def prepare(
@@ -169,25 +181,24 @@ def prepare(
     shape = Shape(rows=len(labels), features=fitted.width, classes=len(classes))
     given = {**given, "folds": plan.folds(given, shape)}
     table = InMemory(columns=columns)
-    deal, fold = dealt(table, labels, given, None if before is None else before.deal_among(fitted))
-    if deal.folds == 1:
-        fitted = encoding.fit(take(columns, np.flatnonzero(fold < 0)), **options)  # type: ignore[arg-type]
-    x = table.encoded(fitted, fold)
-    return weighted(table, x, labels, fold, given=given, classes=classes, encoding=fitted, deal=deal)
+    known = None if before is None else before.deal_among(table.names, lambda: fitted)
+    by = dealt(table, labels, given, known)
+    if by.deal.folds == 1:
+        fitted = encoding.fit(take(columns, np.flatnonzero(by.fold < 0)), **options)  # type: ignore[arg-type]
+    return weighted(table, labels, by, given=given, classes=classes, encoding=fitted)
 
 
 def weighted(
     table: Table,
-    x: Array | RowSource,
     labels: Array,
-    fold: Array,
+    by: Dealt,
     *,
     given: Mapping[str, Any],
     classes: tuple[Label, ...],
     encoding: Encoding,
-    deal: Deal,
 ) -> Material:
-    """The material that these rows are, encoded as x, with the weights of their classes."""
+    """The material that these rows are, encoded, with the weights of their classes."""
+    deal, fold = by
     by_class = _weights_by_class(labels if deal.folds > 1 else labels[fold < 0], classes, given)
     weights = None if by_class is None else by_class[labels]
     return Material(
@@ -196,7 +207,7 @@ def weighted(
         classes=classes,
         encoding=encoding,
         deal=deal,
-        held=Held(Examples(x, labels, weights), fold, deal.folds),
+        held=Held(Examples(table.encoded(encoding, fold), labels, weights), fold, deal.folds),
         class_weights=by_class,
     )
 
@@ -210,7 +221,7 @@ def class_rule(weight: str | Mapping[str, float] | None, classes: tuple[Label, .
 
 def dealt(
     table: Table, labels: Array, given: Mapping[str, Any], known: Deal | None, *, most: float = 1.0
-) -> tuple[Deal, Array]:
+) -> Dealt:
     """As many folds as asked for, by the known rule as far as it goes, or by a new one; and the fold of each row.
 
     most: the largest fraction of rows that may be held out. Raises: Invalid, if no row can be.
@@ -233,7 +244,7 @@ def dealt(
         fold = deal.fold_of(prints, labels)
     if fold.max() < 0:
         raise Invalid(Problem(message="no class has two rows, so none can be held back for validation"))
-    return deal, fold
+    return Dealt(deal, fold)
 
 
 def _evenly(rows: int, most: int) -> Array:

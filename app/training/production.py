@@ -153,7 +153,9 @@ class _Judges(NamedTuple):
 def _judges(model: Model, repository: Repository, material: Material) -> _Judges:
     """Members that have not learned from the row; the whole of the version, if none is known to be such."""
     parts, held = parts_of(model, repository), material.held
-    deal = Before(encoding=model.encoding, deal=parts.deal).deal_among(material.encoding)
+    deal = Before(encoding=model.encoding, deal=parts.deal).deal_among(
+        material.table.names, lambda: material.encoding
+    )
     if deal is not None:
         fold = deal.fold_of(material.table.prints(deal.names), held.examples.labels)[held.rows]
         if (fold >= 0).any():

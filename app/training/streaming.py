@@ -35,12 +35,15 @@ def prepare_streamed(
     given = {**given, "folds": plan.folds(given, shape)}
     table = OnDisk(opened)
     most = HELD_BYTES / (4 * max(features, len(classes)) * len(labels))
-    deal, fold = dealt(table, labels, given, None if before is None else before.deal, most=most)
-    fitted = encoding.fit_parts(
-        Learned(opened, fold), booleans=opened.booleans, max_categories=max_categories
-    )
-    source = table.encoded(fitted, fold)
-    return weighted(table, source, labels, fold, given=given, classes=classes, encoding=fitted, deal=deal)
+
+    def fitted(fold: Array) -> Encoding:
+        learned = Learned(opened, fold)
+        return encoding.fit_parts(learned, booleans=opened.booleans, max_categories=max_categories)
+
+    everything = np.full(len(labels), -1)
+    known = None if before is None else before.deal_among(table.names, lambda: fitted(everything))
+    by = dealt(table, labels, given, known, most=most)
+    return weighted(table, labels, by, given=given, classes=classes, encoding=fitted(by.fold))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from larger_than_memory import STREAM, body, log_loss, lowest, trained
 from app.bootstrap import build_workplace
 from app.datasets import rows as rows_module
 from app.settings import MIB, Settings
-from app.training.material import prepare
+from app.training.material import Before, prepare
 from app.training.streaming import EncodedRows, prepare_streamed
 
 MIXED = "n,c,b,y\n" + "".join(
@@ -25,12 +25,12 @@ def many_batches(monkeypatch):
     monkeypatch.setattr(rows_module, "_MOST_ROWS", 64)
 
 
-def both(bench, csv, given):
+def both(bench, csv, given, before=None):
     id = bench.place.datasets.ingest([csv.encode()], media_type="text/csv")[0].id
     opened, streamed = bench.place.datasets.open(id), bench.place.datasets.stream(id)
     return (
-        prepare(opened, given, max_categories=10),
-        prepare_streamed(streamed, given, max_categories=10),
+        prepare(opened, given, max_categories=10, before=before),
+        prepare_streamed(streamed, given, max_categories=10, before=before),
     )
 
 
@@ -67,6 +67,14 @@ def test_fewer_rows_are_held_out_where_those_asked_for_would_not_fit(bench, many
     assert len(whole.held.rows) == 90
     assert len(streamed.held.rows) <= 30 < len(streamed.held.rows) + 5
     assert set(streamed.held.rows) < set(whole.held.rows)
+
+
+def test_rows_keep_their_folds_where_a_column_has_another_name(bench, many_batches):
+    first, _ = both(bench, MIXED, SINGLE)
+    before = Before(encoding=first.encoding, deal=first.deal)
+    for now in both(bench, MIXED.replace("n,c", "number,c", 1), SINGLE, before):
+        assert np.array_equal(now.held.fold, first.held.fold)
+        assert now.deal.names == {"number": "n", "c": "c", "b": "b"}
 
 
 def test_blocks_are_whole_batches_or_pieces_of_one_column_and_many_to_a_pool(bench, many_batches):
