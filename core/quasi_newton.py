@@ -91,20 +91,24 @@ def softmax_curvature(gradient: Array, shares: Array, inverse: Array | float) ->
     return solve
 
 
-def features_curvature(x: Array, weights: Array | None, shares: Array, l2: float) -> Array | float:
+def features_curvature(x: Array | None, weights: Array | None, shares: Array, l2: float) -> Array | float:
     """The inverse of how J of softmax regression curves along the weights of a class: (n, n) float64.
 
     As if ŷ were the same in every row, that is the mean share of a class times the covariance of the n features, plus
     l2 and a ridge (Böhning 1992 has a bound of this kind). x: (m, n), of which as many rows are looked at, evenly, as
     take the time of `WORTH` passes over all; weights: (m,) of the rows, or None for 1. A number, as for features of
-    spread 1 that know nothing of each other, where these are too few to tell.
+    spread 1 that know nothing of each other, where these are too few to tell, or x is None.
     """
-    (m, n), share = x.shape, float(shares.mean())
+    share = float(shares.mean())
+    alone = 1 / (l2 + share)
+    if x is None:
+        return alone
+    m, n = x.shape
     worth = 2 * WORTH * m * len(shares) // n - n
     rows = slice(None, None, max(1, m // max(worth, 1)))
     counted = np.ones(len(x[rows])) if weights is None else weights[rows].astype(np.float64)
     if worth < min(m, SAMPLED * n) or not counted.any():
-        return 1 / (l2 + share)
+        return alone
     counted = counted[:, None] / counted.sum()
     sample = x[rows].astype(np.float64)
     sample -= (counted * sample).sum(axis=0)

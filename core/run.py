@@ -176,12 +176,11 @@ class Run:
         return quasi_newton.softmax_curvature(gradient, self._shares, self._inverse)
 
     def _features(self) -> Array | float:
-        """Of the penalty alone where rows are on disk, which another pass would be for."""
+        """Without the rows where they are on disk, which another pass would be for."""
         x, _, weights = self.train
-        if isinstance(x, RowSource):
-            return 1 / (self.spec.l2 + float(self._shares.mean()))
+        rows = None if isinstance(x, RowSource) else x
         with np.errstate(under="ignore"):
-            return quasi_newton.features_curvature(x, weights, self._shares, self.spec.l2)
+            return quasi_newton.features_curvature(rows, weights, self._shares, self.spec.l2)
 
     def _minibatch(self) -> Examples:
         """All rows at once have no order."""
