@@ -1,10 +1,13 @@
 """Logits judged with caution, and the temperature and the class shift that make them mean what they say."""
 
+from collections.abc import Generator
+
 import numpy as np
 import numpy.typing as npt
 
 from core.arrays import Array, class_numbers, matrix
 from core.losses import log_softmax, softmax
+from core.stops import finish
 
 LOWEST, HIGHEST = 0.05, 20.0
 # Labels taken to be wrong: where one of many epochs or penalties is chosen (Laplace's rule of succession), and where
@@ -39,6 +42,11 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     bisection. Where all logits of every row are equal, T is 1.
     Raises ValueError for other shapes or dtypes.
     """
+    return finish(fitting_temperature(logits, labels))
+
+
+def fitting_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Generator[None, None, float]:
+    """As `fit_temperature`, with a stop between two looks at all logits, of which there may be very many."""
     z = matrix(logits, name="logits").astype(np.float64)
     if not z.size:
         raise ValueError(f"logits must have at least one row and one class, got shape {z.shape}")
@@ -55,6 +63,7 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     if _slope(z, own, high) <= 0:
         return LOWEST
     while high - low > 1e-10 * high:
+        yield
         middle = (low + high) / 2
         low, high = (low, middle) if _slope(z, own, middle) > 0 else (middle, high)
     return 2 / (low + high)

@@ -1,16 +1,17 @@
 """What becomes of trained committees: one is chosen and calibrated on rows that its members have not seen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
 from core.arrays import Array
-from core.calibration import TEMPERING, cautious_loss, fit_temperature
+from core.calibration import TEMPERING, cautious_loss, fitting_temperature
 from core.committee import Held, held_out_logits
 from core.losses import softmax_loss
 from core.network import Params
+from core.stops import finish
 
 SHIFTS = (0.0, 0.5, 1.0)
 Name = TypeVar("Name", bound=str)
@@ -40,10 +41,19 @@ def conclude(members: Sequence[Params], held: Held, *, class_weights: Array | No
     their logarithms, away from how frequent the classes are: that is taken off again as far as it helps.
     Raises ValueError where no row is held out.
     """
+    return finish(concluding(members, held, class_weights=class_weights))
+
+
+def concluding(
+    members: Sequence[Params], held: Held, *, class_weights: Array | None = None
+) -> Generator[None, None, Conclusion]:
+    """As `conclude`, with stops on the way."""
     z = held_out_logits(members, held).astype(np.float64)
     logs = np.zeros(z.shape[1]) if class_weights is None else np.log(class_weights)
     shifts = (0.0,) if class_weights is None else SHIFTS
-    options = (_calibrated(z - shift * logs, shift * logs, shift, held.labels) for shift in shifts)
+    options = []
+    for shift in shifts:
+        options.append((yield from _calibrated(z - shift * logs, shift * logs, shift, held.labels)))
     return min(options, key=lambda option: option.cautious_loss)
 
 
@@ -52,8 +62,8 @@ def chosen(conclusions: Mapping[Name, Conclusion]) -> Name:
     return min(conclusions, key=lambda name: conclusions[name].log_loss)
 
 
-def _calibrated(z: Array, offset: Array, shift: float, labels: Array) -> Conclusion:
-    temperature = fit_temperature(z, labels)
+def _calibrated(z: Array, offset: Array, shift: float, labels: Array) -> Generator[None, None, Conclusion]:
+    temperature = yield from fitting_temperature(z, labels)
     return Conclusion(
         logits=z,
         offset=offset,

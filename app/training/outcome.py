@@ -13,6 +13,7 @@ from core.conclusion import Conclusion
 from core.losses import softmax_loss
 from core.merging import levelled, merge, shifted
 from core.network import Params
+from core.stops import go_on
 from core.training import TrainingSpec
 
 
@@ -44,13 +45,10 @@ def conclude(
 ) -> Outcome:
     """Keep the candidate with the lowest calibrated log loss on held-out rows.
 
-    look: called every now and then while softmax regression goes to its optimum; it may raise.
+    look: called every now and then; it may raise.
     """
     held = material.held
-    conclusions = {
-        name: conclusion.conclude(levelled(each.members), held, class_weights=material.class_weights)
-        for name, each in finished.items()
-    }
+    conclusions = {name: _concluded(each.members, material, look) for name, each in finished.items()}
     name = conclusion.chosen(conclusions)
     done, members, stage = conclusions[name], finished[name].members, finished[name].stage
     spec = plan.path(name, material.given, material.shape)[stage]
@@ -64,6 +62,13 @@ def conclude(
         finished=finished,
         conclusions=conclusions,
     )
+
+
+def _concluded(members: Sequence[Params], material: Material, look: Callable[[], None]) -> Conclusion:
+    work = conclusion.concluding(levelled(members), material.held, class_weights=material.class_weights)
+    while (done := go_on(work)[1]) is None:
+        look()
+    return done
 
 
 def _whole(

@@ -9,9 +9,10 @@ from core import losses, network
 from core.calibration import TEMPERING, cautious_loss, fit_temperature
 from core.class_weights import class_weights
 from core.committee import Held, begin, fit, held_out_logits
-from core.conclusion import Conclusion, chosen, conclude
+from core.conclusion import Conclusion, chosen, conclude, concluding
 from core.merging import merge, shifted
 from core.network import Dense
+from core.stops import go_on
 from core.training import Examples, TrainingSpec
 
 LINEAR = TrainingSpec(hidden_layer_sizes=(), optimizer="lbfgs", l2=1e-3, max_epochs=100)
@@ -43,6 +44,15 @@ def test_the_candidate_with_the_lower_log_loss_on_held_out_rows_is_chosen(held):
         assert conclusions[name].cautious_loss == cautious_loss(z / temperature, held.labels, wrong=TEMPERING)
     assert conclusions["deep"].log_loss < conclusions["linear"].log_loss
     assert chosen(conclusions) == "deep"
+
+
+def test_work_on_a_conclusion_stops_between_looks_at_the_logits_and_comes_to_the_same(held):
+    one, stops = members(LINEAR, held, 3, 2), 0
+    work = concluding(one, held)
+    while (done := go_on(work)[1]) is None:
+        stops += 1
+    assert stops > 30
+    assert done.temperature == conclude(one, held).temperature
 
 
 def test_the_candidate_is_chosen_by_the_log_loss_and_not_by_the_cautious_one():

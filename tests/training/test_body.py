@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from app.errors import Superseded
 from app.jobs.ending import Ending
+from app.training import outcome
 from app.training.body import Attempt
 from app.training.promotion import Jury
 from core import committee, encoding, merging, network
@@ -175,6 +177,21 @@ def test_a_run_that_goes_on_warns_of_what_the_paused_one_met_when_it_began(bench
         assert bench.run() == "paused"
     assert bench.run() == "succeeded"
     assert bench.store.get(job.id).warnings == undisturbed.warnings
+
+
+def test_a_run_that_is_cancelled_while_it_is_calibrated_goes_no_further(bench, monkeypatch):
+    job, real = bench.submit(**SOFTMAX, given={"folds": 1}), outcome.conclude
+
+    def conclude(*arguments, look):
+        bench.store.cancel(job.id)
+        with pytest.raises(Superseded):
+            real(*arguments, look=look)
+        raise Killed
+
+    monkeypatch.setattr("app.training.body.conclude", conclude)
+    bench.before_writes(monkeypatch, lambda _write: None)
+    with pytest.raises(Killed):
+        bench.run()
 
 
 def test_a_cancelled_run_stops_and_publishes_nothing(bench, monkeypatch):
