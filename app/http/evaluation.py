@@ -17,7 +17,8 @@ from core.metrics import evaluate as judge
 
 
 def evaluate(model: Model, datasets: DatasetStore, body: Body, *, label: str | None) -> dict[str, Any]:
-    """The card's metrics on the rows of a body, which is read for the model's columns and not kept.
+    """The card's metrics on the rows of a body, which is read for the model's columns and not kept; and the classes,
+    in whose order some of them are.
 
     Raises: as `DatasetStore.passing`; Invalid, for labels or columns that the model lacks.
     """
@@ -42,6 +43,7 @@ def evaluate(model: Model, datasets: DatasetStore, body: Body, *, label: str | N
         "model": model.name,
         "version": model.version,
         "rows": opened.dataset.rows,
+        "classes": list(model.classes),
         "metrics": metrics.to_dict(),
     }
 

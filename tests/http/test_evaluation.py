@@ -40,6 +40,7 @@ def test_a_dataset_with_the_same_rows_stays_and_the_job_that_needs_it_runs(site,
     before = client.get("/v1/datasets").json()
     answer = client.post("/v1/models/iris/evaluate?label=species", content=IRIS, headers=CSV)
     assert (answer.status_code, answer.json()["rows"]) == (200, 150)
+    assert len(answer.json()["metrics"]["per_class"]) == len(answer.json()["classes"]) == 3
     assert client.get("/v1/datasets").json() == before
     site.work()
     assert client.get(f"/v1/jobs/{sent['id']}").json()["state"] == "succeeded"

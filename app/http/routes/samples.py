@@ -173,7 +173,13 @@ FEEDBACK: dict[str, Any] = {
 FEEDBACK_SUMMARY: dict[str, Any] = {"model": "iris", "rows": 120, "new_rows": 20, "versions": [_ON_VERSION]}
 ALIAS: dict[str, Any] = {"model": "iris", "alias": "staging", "version": 2, "previous": 1}
 ROLLED_BACK: dict[str, Any] = {"model": "iris", "alias": "production", "version": 1, "previous": 2}
-EVALUATION: dict[str, Any] = {"model": "iris", "version": 1, "rows": 150, "metrics": _METRICS}
+EVALUATION: dict[str, Any] = {
+    "model": "iris",
+    "version": 1,
+    "rows": 150,
+    "classes": _SPECIES,
+    "metrics": _METRICS,
+}
 CARD: dict[str, Any] = {
     "name": "iris",
     "version": 1,
