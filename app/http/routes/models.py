@@ -156,6 +156,7 @@ def get_card(rooms: Rooms, ref: Ref) -> dict[str, Any]:
             "description": "The part that the header `Range` asks for; several are `multipart/byteranges`",
             "content": {"application/octet-stream": binary("answer  # those bytes")},
         },
+        304: {"description": "The file has the `ETag` that `If-None-Match` names"},
         **NOT_FOUND,
         **problem(400, 416, 503),
         200: {"content": {"application/octet-stream": binary("safetensors.numpy.load(answer)  # by name")}},

@@ -4,10 +4,10 @@ from importlib import resources
 from pathlib import Path
 
 from fastapi import APIRouter, Response
-from fastapi.responses import FileResponse
 from starlette.exceptions import HTTPException
 
 from app.http.hardening import PAGE
+from app.http.parts import File
 
 router = APIRouter(include_in_schema=False)
 
@@ -28,13 +28,13 @@ _STATIC = {
 
 @router.get("/")
 def index() -> Response:
-    return FileResponse(_PAGES / "index.html", media_type="text/html", headers=PAGE)
+    return File(_PAGES / "index.html", media_type="text/html", headers=PAGE)
 
 
 @router.get("/docs")
 def docs() -> Response:
     """The API to try out. Its parts come from this server too: a container may have no way to the internet."""
-    return FileResponse(_PAGES / "docs.html", media_type="text/html", headers=PAGE)
+    return File(_PAGES / "docs.html", media_type="text/html", headers=PAGE)
 
 
 @router.get("/static/{name}")
@@ -42,4 +42,4 @@ def static(name: str) -> Response:
     if name not in _STATIC:
         raise HTTPException(404)
     path = _STATIC[name]
-    return FileResponse(path, media_type=_TYPES[path.suffix], headers=PAGE)
+    return File(path, media_type=_TYPES[path.suffix], headers=PAGE)
