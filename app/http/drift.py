@@ -87,7 +87,7 @@ class Drifts:
 
     def of(self, name: str, version: int) -> Drift | None:
         """What is seen of a version; None while nothing is, or too little to tell."""
-        return self._all().get((name, version))
+        return self._found((name, version)).get((name, version))
 
     def collect(self) -> Iterator[Metric]:
         """The families, of the worst columns of each version."""
@@ -97,16 +97,17 @@ class Drifts:
             labels=("model", "version", "column"),
         )
         rows = GaugeMetricFamily("neurona_drift_rows", "Rows it is seen by", labels=("model", "version"))
-        for (name, version), drift in self._all().items():
+        for (name, version), drift in self._found().items():
             rows.add_metric((name, str(version)), drift.rows)
             for column in drift.columns:
                 index.add_metric((name, str(version), column.name), column.distance)
         yield from (index, rows)
 
-    def _all(self) -> dict[Key, Drift]:
+    def _found(self, only: Key | None = None) -> dict[Key, Drift]:
+        """Of all versions, or only of one."""
         sums: dict[Key, Counts] = {}
         for key, at, counts in (*self._own(), *self._siblings()):
-            if self._clock() - at < FORGOTTEN_SECONDS:
+            if only in (None, key) and self._clock() - at < FORGOTTEN_SECONDS:
                 before = sums.get(key)
                 if before is None or before.shape == counts.shape:
                     sums[key] = counts if before is None else before + counts

@@ -223,7 +223,7 @@ function modelRow(model) {
 async function showModels() {
   const items = [];
   for (let cursor = ""; cursor !== null; ) {
-    const page = await ask(`/v1/models?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+    const page = await ask(`/v1/models?limit=500${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
     items.push(...page.items);
     cursor = page.next_cursor;
   }
