@@ -26,6 +26,8 @@ _Record = TypeVar("_Record", bound=BaseModel)
 
 _TYPE = re.compile(r"constrained-\w+|(literal|dict|list)\[.*\]")
 
+_MANY = 10_000  # mistakes; to list a million takes half a minute, in which nothing else runs
+
 _OBJECT = re.compile(r"a valid dictionary( or instance of \w+)?")
 
 STATUS: Mapping[type[errors.NeuronaError], int] = {
@@ -156,6 +158,10 @@ def checked(kind: type[_Record], value: object) -> _Record:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
+        count = error.error_count()
+        if count > _MANY:
+            message = f"{count:,} fields are wrong; the API's description has them under {kind.__name__}"
+            raise errors.Invalid(errors.Problem(location="body", message=message)) from None
         raise invalid(error.errors()) from error
 
 

@@ -1,7 +1,7 @@
 """What a request to train says: read from its body and its URL, with data that came along stored as a dataset."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import anyio.to_thread
 import orjson
@@ -26,7 +26,7 @@ class Inline(Record):
 
     instances: list[Any]
     labels: list[Any]
-    feature_names: list[str] | None = None
+    feature_names: Annotated[list[str], Field(fail_fast=True)] | None = None  # it may have millions
 
 
 class TrainBody(Record):

@@ -15,6 +15,7 @@ FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled")
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]  # RFC 3339, UTC
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
+_MOST_ENTRIES = 100_000
 
 
 class Record(BaseModel):
@@ -82,7 +83,9 @@ class Hyperparameters(Record):
     @field_validator("*", mode="before")
     @classmethod
     def _whole(cls, value: object) -> object:
-        """5.0 is a whole number in JSON."""
+        """5.0 is a whole number in JSON. What is beyond all measure is not looked at one by one."""
+        if isinstance(value, list | dict) and len(value) > _MOST_ENTRIES:
+            raise ValueError(f"expected at most {_MOST_ENTRIES:,} entries, got {len(value):,}")
         if isinstance(value, list):
             return [cls._whole(each) for each in value]
         return int(value) if isinstance(value, float) and value.is_integer() else value

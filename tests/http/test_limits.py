@@ -56,6 +56,29 @@ def test_what_is_nested_beyond_measure_is_refused_at_once(shipped, method, path,
     assert shipped.post("/v1/models/iris/predict", json={"instances": [[5, 3, 1, 0]]}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"data": {"instances": [], "labels": [], "feature_names": [1] * 200_000}}, "feature_names.0: input"),
+        (
+            {"hyperparameters": {"hidden_layer_sizes": ["x"] * 200_000}},
+            "at most 100,000 entries, got 200,000",
+        ),
+        (
+            {"hyperparameters": {"class_weight": dict.fromkeys(map(str, range(200_000)), "x")}},
+            "at most 100,000",
+        ),
+        ({"hyperparameters": dict.fromkeys(map(str, range(20_000)))}, "20,000 fields are wrong"),
+        (dict.fromkeys(map(str, range(20_000))), "20,000 fields are wrong"),
+    ],
+)
+def test_of_very_many_mistakes_one_is_told(client, body, said):
+    """To list them all would hold up every other request, for half a minute where there are a million."""
+    refused = client.post("/v1/models/iris/train", json=body)
+    assert (refused.status_code, len(refused.json()["errors"])) == (422, 1)
+    assert said in refused.json()["detail"]
+
+
 def test_data_may_be_nested_up_to_the_limit(make_site):
     site = make_site(max_json_depth=6)
     for depth, status in ((4, 404), (5, 400)):
