@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +30,16 @@ _LEAST_OF_A_CLASS = 2  # one row to learn from, one to be judged by
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A request as it came: of which model, what it says, and the id of the data that it names or brought."""
+
+    model: str
+    said: TrainBody
+    dataset: str | None
+    retrain: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Planned:
     """A request in full: the job to submit and the data it is for."""
 
@@ -39,28 +49,19 @@ class Planned:
 
 
 async def accept(
-    request: Request, services: Services, model: str, *, retrain: bool, dry_run: bool
+    request: Request, services: Services, model: str, *, retrain: bool, dry_run: bool, key: str | None
 ) -> tuple[Job, bool] | Planned:
     """Carry out `POST …/train` or `…/retrain`: the job and whether it is new, or with `dry_run` only the plan."""
     check_name(model)
-    said, dataset_id = await read(
+    said, dataset = await read(
         request, services, lambda: _production_schema(services, model) if retrain else None
     )
-    key = idempotency_key(request)
-    decided = await anyio.to_thread.run_sync(
-        _decide, services, model, said, dataset_id, retrain, None if dry_run else key, dry_run
-    )
-    if not isinstance(decided, Planned):
-        log_accepted(request, *decided)
-    return decided
-
-
-def idempotency_key(request: Request) -> str | None:
-    """The request's Idempotency-Key. Raises: Invalid."""
-    key = request.headers.get("idempotency-key")
-    if key is not None and not 0 < len(key) <= 255:
-        raise Invalid(Problem(message="Idempotency-Key has 1 to 255 characters", location="header"))
-    return key
+    asked = Asked(model=model, said=said, dataset=dataset, retrain=retrain)
+    if dry_run:
+        return await anyio.to_thread.run_sync(_plan, services, asked)
+    job, created = await anyio.to_thread.run_sync(_decide, services, asked, key)
+    log_accepted(request, job, created)
+    return job, created
 
 
 def log_accepted(request: Request, job: Job, created: bool) -> None:
@@ -74,46 +75,33 @@ def shape_of(services: Services, dataset: Dataset) -> plan.Shape:
     return plan.Shape(**dataset.sizes(services.settings.max_categories))
 
 
-def _decide(
-    services: Services,
-    model: str,
-    said: TrainBody,
-    dataset: str | None,
-    retrain: bool,
-    key: str | None,
-    dry: bool,
-) -> tuple[Job, bool] | Planned:
-    fingerprint = _fingerprint(model, said, dataset, retrain)
+def _decide(services: Services, asked: Asked, key: str | None) -> tuple[Job, bool]:
+    fingerprint = _fingerprint(asked)
     lifetime = timedelta(hours=services.settings.idempotency_hours)
     if key is not None and (known := services.jobs.recall(key, fingerprint, lifetime)):
         return known, False
-    planned = _plan(services, model, said, dataset, retrain=retrain)
-    if dry:
-        return planned
-    settings = services.settings
-    job, created = services.jobs.submit(
-        planned.new,
-        version_floor=services.repository.last_version(model),
-        max_queued=settings.max_queued_jobs,
+    new = _plan(services, asked).new
+    return services.jobs.submit(
+        new,
+        version_floor=services.repository.last_version(asked.model),
+        max_queued=services.settings.max_queued_jobs,
         key=key,
         fingerprint=fingerprint,
         key_lifetime=lifetime,
-        check=lambda: _still_there(services, planned.new),
+        check=lambda: _still_there(services, new),
     )
-    return job, created
 
 
-def _plan(
-    services: Services, model: str, said: TrainBody, dataset_id: str | None, *, retrain: bool
-) -> Planned:
-    if retrain:
-        said, dataset_id = _completed(services, model, said, dataset_id)
-    if dataset_id is None:
+def _plan(services: Services, asked: Asked) -> Planned:
+    if asked.retrain:
+        asked = _completed(services, asked)
+    said = asked.said
+    if asked.dataset is None:
         raise Invalid(Problem(message="send data, or name a dataset", location="dataset"))
     if len(orjson.dumps(said.metadata)) > (limit := services.settings.max_metadata_bytes):
         raise TooLarge(what="metadata", limit=limit, unit="bytes", setting="max_metadata_bytes")
-    algorithm, given, warm_start = _asked(services, said)
-    dataset, use = _data(services, model, dataset_id, with_feedback=said.include_feedback)
+    algorithm, given, warm_start = _resolved(services, said)
+    dataset, use = _data(services, asked.model, asked.dataset, with_feedback=said.include_feedback)
     plan.check(algorithm, Hyperparameters.model_validate(given), [each.label for each in dataset.classes])
     shape = shape_of(services, dataset)
     in_memory, most = services.settings.training_memory_bytes, services.settings.max_parameters
@@ -123,7 +111,7 @@ def _plan(
         message = f"the network would have {count:,} weights, more than max_parameters, {most:,}"
         raise Invalid(Problem(message=message, location="hyperparameters.hidden_layer_sizes"))
     new = NewJob(
-        model=model,
+        model=asked.model,
         dataset=dataset.id,
         algorithm=algorithm,
         hyperparameters=plan.resolved(candidate, {**fitting, "bins": bins}, shape.cut(bins)),
@@ -140,7 +128,7 @@ def _plan(
     return Planned(new=new, dataset=dataset, shape=shape)
 
 
-def _asked(services: Services, said: TrainBody) -> tuple[Algorithm, dict[str, Any], str | None]:
+def _resolved(services: Services, said: TrainBody) -> tuple[Algorithm, dict[str, Any], str | None]:
     """Algorithm, hyperparameters and the version to go on from, of which the first two may follow."""
     given = _given(said.hyperparameters)
     if said.warm_start is None:
@@ -194,15 +182,15 @@ def memory_needed(
     return needed
 
 
-def _completed(
-    services: Services, model: str, said: TrainBody, dataset: str | None
-) -> tuple[TrainBody, str | None]:
+def _completed(services: Services, asked: Asked) -> Asked:
     """A request to retrain, with everything left out taken from the production version."""
-    name, version = services.repository.resolve(model)
+    name, version = services.repository.resolve(asked.model)
     card = services.repository.card(name, version)
+    said, before = asked.said, part(card, "requested") or card
     fields, algorithm = said.model_fields_set, card.get("algorithm")
-    asked = part(card, "requested") or card
-    inherited = {k: v for k, v in part(asked, "hyperparameters").items() if k in Hyperparameters.model_fields}
+    inherited = {
+        k: v for k, v in part(before, "hyperparameters").items() if k in Hyperparameters.model_fields
+    }
     if algorithm == "softmax_regression":
         inherited.pop("hidden_layer_sizes", None)
     filled: dict[str, Any] = {
@@ -211,13 +199,14 @@ def _completed(
     if "warm_start" not in fields:
         filled["warm_start"] = f"{name}@{version}"
     if "algorithm" not in fields:
-        filled["algorithm"] = (asked.get("algorithm") if "warm_start" in fields else algorithm) or "auto"
+        filled["algorithm"] = (before.get("algorithm") if "warm_start" in fields else algorithm) or "auto"
     if "metadata" not in fields:
         filled["metadata"] = dict(part(card, "metadata"))
-    if dataset is None and (dataset := part(card, "lineage").get("dataset")) is None:
+    dataset = part(card, "lineage").get("dataset") if asked.dataset is None else asked.dataset
+    if dataset is None:
         message = f"{name}@{version} does not tell what it was trained on: send data, or name a dataset"
         raise Invalid(Problem(message=message, location="dataset"))
-    return said.model_copy(update=filled), dataset
+    return replace(asked, said=said.model_copy(update=filled), dataset=dataset)
 
 
 def _like(source: Model, said: TrainBody, given: dict[str, Any]) -> tuple[Algorithm, dict[str, Any]]:
@@ -251,7 +240,12 @@ def _given(hyperparameters: Hyperparameters) -> dict[str, Any]:
     return {k: v for k, v in said.items() if v is not None or k in ("patience", "class_weight")}
 
 
-def _fingerprint(model: str, said: TrainBody, dataset: str | None, retrain: bool) -> str:
-    asked = {"model": model, "retrain": retrain, "dataset": dataset}
-    fields = said.model_dump(mode="json", exclude_unset=True, exclude={"data", "dataset"})
-    return hashlib.sha256(orjson.dumps([asked, fields], option=orjson.OPT_SORT_KEYS)).hexdigest()
+def _fingerprint(asked: Asked) -> str:
+    of = {"model": asked.model, "retrain": asked.retrain, "dataset": asked.dataset}
+    fields = asked.said.model_dump(mode="json", exclude_unset=True, exclude={"data", "dataset"})
+    return fingerprint_of([of, fields])
+
+
+def fingerprint_of(asked: list[Any]) -> str:
+    """What tells a request from another with the same Idempotency-Key: a hash of what it asks, as JSON values."""
+    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()

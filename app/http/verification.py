@@ -1,10 +1,8 @@
 """From a request to verify a version to an accepted job: its card, read back as the request that made it."""
 
-import hashlib
 from datetime import timedelta
 
 import anyio.to_thread
-import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 
@@ -12,7 +10,7 @@ from app.errors import DatasetNotFound, NotFound, NotVerifiable
 from app.http.bodies import read_json
 from app.http.errors import checked
 from app.http.services import Services
-from app.http.training_requests import idempotency_key, log_accepted, memory_needed, shape_of
+from app.http.training_requests import fingerprint_of, log_accepted, memory_needed, shape_of
 from app.jobs import Algorithm, Hyperparameters, Job, NewJob, plan
 from app.jobs.records import Record, Webhook
 from app.repository.model import limit, part
@@ -29,13 +27,12 @@ class VerifyBody(Record):
     webhook: Webhook | None = Field(None, description="told of the job's end by POST, its body as GET's")
 
 
-async def accept(request: Request, services: Services, ref: str) -> tuple[Job, bool]:
+async def accept(request: Request, services: Services, ref: str, key: str | None) -> tuple[Job, bool]:
     """Carry out `POST …/verify`: the job, and whether it is new.
 
     Raises: NotVerifiable, if what the version was trained from is gone or not known; and as submitting does.
     """
     said = checked(VerifyBody, (await read_json(request, services.settings))[1])
-    key = idempotency_key(request)
     job, created = await anyio.to_thread.run_sync(_decide, services, ref, said, key)
     log_accepted(request, job, created)
     return job, created
@@ -43,7 +40,7 @@ async def accept(request: Request, services: Services, ref: str) -> tuple[Job, b
 
 def _decide(services: Services, ref: str, said: VerifyBody, key: str | None) -> tuple[Job, bool]:
     asked = ["verify", ref, said.model_dump(mode="json", exclude_unset=True)]
-    fingerprint = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    fingerprint = fingerprint_of(asked)
     lifetime = timedelta(hours=services.settings.idempotency_hours)
     if key is not None and (known := services.jobs.recall(key, fingerprint, lifetime)):
         return known, False

@@ -2,7 +2,7 @@
 
 from typing import Annotated, cast
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 
 from app.http.services import Services
 
@@ -51,6 +51,15 @@ DatasetId = Annotated[
         description="a dataset's id",
         examples=["ds_7711e08ff4e76d4c"],
         json_schema_extra={"pattern": "^ds_[0-9a-f]{16}$"},
+    ),
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="the same key and the same body count once, and get the same answer",
     ),
 ]
 JobId = Annotated[

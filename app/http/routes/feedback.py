@@ -2,29 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from app.errors import ModelNotFound
 from app.http import feedback
 from app.http.feedback import Sent
-from app.http.routes.dependencies import Name, Rooms
+from app.http.routes.dependencies import IdempotencyKey, Name, Rooms
 from app.http.routes.examples import FEEDBACK_BODY, NOT_FOUND, PROBLEMS, answer, problem
 from app.http.routes.samples import FEEDBACK, FEEDBACK_SUMMARY
 from app.jobs import Standing, Time
 from app.repository.names import check_name
 
 router = APIRouter(tags=["feedback"])
-
-_Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        description="the same key and the same body count once",
-    ),
-]
 
 
 class FeedbackAnswer(BaseModel):
@@ -81,7 +71,11 @@ async def sent(request: Request, rooms: Rooms) -> Sent:
     openapi_extra={"requestBody": FEEDBACK_BODY},
 )
 def post_feedback(
-    response: Response, rooms: Rooms, name: Name, body: Annotated[Sent, Depends(sent)], key: _Key = None
+    response: Response,
+    rooms: Rooms,
+    name: Name,
+    body: Annotated[Sent, Depends(sent)],
+    key: IdempotencyKey = None,
 ) -> FeedbackAnswer:
     """Rows as for a prediction, and what each turned out to be. Production is judged by them at once.
 

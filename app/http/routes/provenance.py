@@ -7,10 +7,10 @@ from pydantic import BaseModel, Field
 
 from app.http import difference, verification
 from app.http.difference import Difference
-from app.http.routes.dependencies import REF, Limit, Name, NumberCursor, Ref, Rooms
+from app.http.routes.dependencies import REF, IdempotencyKey, Limit, Name, NumberCursor, Ref, Rooms
 from app.http.routes.examples import CONFLICT, NOT_FOUND, PROBLEMS, answer, problem
 from app.http.routes.samples import ALIAS_PAGE, DIFFERENCE, VERIFICATION, VERIFIED
-from app.http.routes.training import IDEMPOTENCY_KEY
+from app.http.routes.training import as_accepted
 from app.jobs import Job, Time
 
 router = APIRouter(tags=["models"])
@@ -106,7 +106,6 @@ def get_diff(
         **problem(429),
     },
     openapi_extra={
-        "parameters": [IDEMPOTENCY_KEY],
         "requestBody": {
             "required": False,
             "content": {
@@ -118,16 +117,10 @@ def get_diff(
         },
     },
 )
-async def post_verify(request: Request, rooms: Rooms, ref: Ref) -> Response:
+async def post_verify(request: Request, rooms: Rooms, ref: Ref, key: IdempotencyKey = None) -> Response:
     """A job of kind `verify`: it trains on the dataset that the card names, as the card says, and publishes nothing.
 
     Its `metrics` then tell whether weights, encoding, classes and temperature are `identical`, what `differs`, both
     hashes of the weights, their `largest_difference`, and what `software` is another than that of the card.
     """
-    job, created = await verification.accept(request, rooms, ref)
-    return Response(
-        job.model_dump_json(),
-        202 if created else 200,
-        {"Location": f"/v1/jobs/{job.id}"},
-        "application/json",
-    )
+    return as_accepted(*await verification.accept(request, rooms, ref, key))

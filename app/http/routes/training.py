@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
-from app.http.routes.dependencies import Name, Rooms
+from app.http.routes.dependencies import IdempotencyKey, Name, Rooms
 from app.http.routes.examples import PROBLEMS, DatasetClass, DatasetColumn, answer, problem, train_body
 from app.http.routes.samples import JOB, PLAN, SUCCEEDED
 from app.http.routes.training_query import QUERY
@@ -30,12 +30,6 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     },
     **PROBLEMS,
     **problem(404, 409, 429),
-}
-IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "description": "the same key and the same body answer with the same job",
 }
 _DryRun = Annotated[bool, Query(description="answer what would run, and run nothing")]
 
@@ -65,14 +59,16 @@ class Plan(BaseModel):
     response_model=Job,
     summary="Train a new version",
     responses=_ANSWERS,
-    openapi_extra={"requestBody": train_body("TrainBody"), "parameters": [IDEMPOTENCY_KEY, *QUERY]},
+    openapi_extra={"requestBody": train_body("TrainBody"), "parameters": QUERY},
 )
-async def train(request: Request, rooms: Rooms, name: Name, dry_run: _DryRun = False) -> Response:
+async def train(
+    request: Request, rooms: Rooms, name: Name, dry_run: _DryRun = False, key: IdempotencyKey = None
+) -> Response:
     """Send data with the options in the URL, or a JSON body that names a stored dataset.
 
     Answers at once with the job; `GET /v1/jobs/{id}/events` shows the loss falling.
     """
-    return _answer(await accept(request, rooms, name, retrain=False, dry_run=dry_run))
+    return _answer(await accept(request, rooms, name, retrain=False, dry_run=dry_run, key=key))
 
 
 @router.post(
@@ -81,26 +77,28 @@ async def train(request: Request, rooms: Rooms, name: Name, dry_run: _DryRun = F
     response_model=Job,
     summary="Train again, from production",
     responses=_ANSWERS,
-    openapi_extra={"requestBody": train_body("TrainBody"), "parameters": [IDEMPOTENCY_KEY, *QUERY]},
+    openapi_extra={"requestBody": train_body("TrainBody"), "parameters": QUERY},
 )
-async def retrain(request: Request, rooms: Rooms, name: Name, dry_run: _DryRun = False) -> Response:
+async def retrain(
+    request: Request, rooms: Rooms, name: Name, dry_run: _DryRun = False, key: IdempotencyKey = None
+) -> Response:
     """As `train`, with everything left out taken from the production version, and its weights to begin with.
 
     With `include_feedback` production's dataset and the feedback that it does not hold make a new dataset.
     """
-    return _answer(await accept(request, rooms, name, retrain=True, dry_run=dry_run))
+    return _answer(await accept(request, rooms, name, retrain=True, dry_run=dry_run, key=key))
 
 
 def _answer(accepted: tuple[Job, bool] | Planned) -> Response:
     if isinstance(accepted, Planned):
         return Response(_plan(accepted).model_dump_json(), media_type="application/json")
-    job, created = accepted
-    return Response(
-        job.model_dump_json(),
-        202 if created else 200,
-        {"Location": f"/v1/jobs/{job.id}"},
-        "application/json",
-    )
+    return as_accepted(*accepted)
+
+
+def as_accepted(job: Job, created: bool) -> Response:
+    """The answer with a job; `created`: it is new, and not one that the same Idempotency-Key made before."""
+    status, headers = 202 if created else 200, {"Location": f"/v1/jobs/{job.id}"}
+    return Response(job.model_dump_json(), status, headers, "application/json")
 
 
 def _plan(planned: Planned) -> Plan:
