@@ -54,11 +54,12 @@ class Upload:
         return message
 
 
-async def read_body(request: Request, *, limit: int, setting: str, patience: Patience) -> bytes:
-    """The whole body, decompressed.
+async def read_body(request: Request, settings: Settings, setting: str = "max_json_bytes") -> bytes:
+    """The whole body, decompressed, of at most as many bytes as that setting says.
 
     Raises: TooLarge, naming the setting; Unreadable; TooSlow; UnsupportedType.
     """
+    limit, patience = getattr(settings, setting), Patience.of(settings)
     encoding = request.headers.get("content-encoding", "")
     check_length(request.headers.get("content-length", ""), limit=limit, setting=setting)
     return await receive_body(request.receive, encoding, limit=limit, setting=setting, patience=patience)
@@ -69,12 +70,7 @@ async def read_json(request: Request, settings: Settings) -> tuple[bytes, dict[s
 
     Raises: as `read_body`; Invalid.
     """
-    body = await read_body(
-        request,
-        limit=settings.max_json_bytes,
-        setting="max_json_bytes",
-        patience=Patience.of(settings),
-    )
+    body = await read_body(request, settings)
     # In a thread: a large body takes seconds, which predictions would wait for.
     value = await anyio.to_thread.run_sync(lambda: parse(body or b"{}", most_levels=settings.max_json_depth))
     if not isinstance(value, dict):

@@ -15,7 +15,7 @@ from app.datasets.labels import settled
 from app.datasets.store import Dataset, Labelled
 from app.errors import Invalid, ModelNotFound, Problem, TooLarge, UnsupportedType
 from app.http import uploads
-from app.http.bodies import Patience, read_body
+from app.http.bodies import read_body
 from app.http.services import Services
 from app.http.wire import cells
 from app.http.wire.problems import Problems, described, listed, printable, shown, wrong
@@ -56,12 +56,7 @@ async def read(request: Request, services: Services) -> Sent:
     media_type, _ = uploads.content_type(request)
     if media_type not in ("", _JSON):
         raise UnsupportedType(got=media_type, expected=_JSON)
-    body = await read_body(
-        request,
-        limit=settings.max_feedback_request_bytes,
-        setting="max_feedback_request_bytes",
-        patience=Patience.of(settings),
-    )
+    body = await read_body(request, settings, "max_feedback_request_bytes")
     sent = await anyio.to_thread.run_sync(lambda: _members(parse(body, most_levels=settings.max_json_depth)))
     if len(sent.instances) > settings.max_feedback_request_rows:
         raise TooLarge(

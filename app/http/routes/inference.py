@@ -6,7 +6,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 
 from app.errors import ModelNotFound
-from app.http.bodies import Patience, read_body
+from app.http.bodies import read_body
 from app.http.oip import metadata, repository
 from app.http.oip.inference import Inference, reference
 from app.http.routes.dependencies import Rooms
@@ -24,7 +24,6 @@ from app.http.routes.inference_examples import (
     STATISTICS,
     UNLOADED,
 )
-from app.http.services import Services
 from app.repository.names import is_name, version_number
 
 router = APIRouter(prefix="/v2", tags=["inference protocol"])
@@ -117,7 +116,7 @@ async def infer_version(request: Request, name: Name, version: Version) -> Respo
 )
 async def post_index(request: Request, rooms: Rooms) -> list[dict[str, str]]:
     """READY is in memory. Another version is loaded by its first request. `{"ready": true}` leaves those out."""
-    body = await _body(request, rooms)
+    body = await read_body(request, rooms.settings)
     return await anyio.to_thread.run_sync(repository.index, rooms.repository, rooms.cache, body)
 
 
@@ -129,7 +128,7 @@ async def post_index(request: Request, rooms: Rooms) -> list[dict[str, str]]:
 )
 async def post_load(request: Request, rooms: Rooms, name: Name) -> dict[str, Any]:
     """Models are followed by themselves; this does it at once."""
-    body = await _body(request, rooms)
+    body = await read_body(request, rooms.settings)
     reference(name)
     await anyio.to_thread.run_sync(repository.load, rooms.repository, rooms.cache, name, body)
     return {}
@@ -143,18 +142,9 @@ async def post_load(request: Request, rooms: Rooms, name: Name) -> dict[str, Any
 )
 async def post_unload(request: Request, rooms: Rooms, name: Name) -> dict[str, Any]:
     """Of this process. The model stays in the repository: its next request loads it again."""
-    body = await _body(request, rooms)
+    body = await read_body(request, rooms.settings)
     await anyio.to_thread.run_sync(repository.unload, rooms.repository, rooms.cache, _known(name), body)
     return {}
-
-
-async def _body(request: Request, rooms: Services) -> bytes:
-    return await read_body(
-        request,
-        limit=rooms.settings.max_json_bytes,
-        setting="max_json_bytes",
-        patience=Patience.of(rooms.settings),
-    )
 
 
 def _inference(request: Request) -> Inference:
