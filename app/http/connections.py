@@ -24,7 +24,7 @@ _LOOK_SECONDS = 1.0
 _BEYOND = 8  # one connection in so many beyond max_connections is answered, with 429; the others are cut off
 _CLOSE = (b"connection", b"close")
 _DETAILS = {
-    400: "What came is no HTTP/1.1 request.",
+    400: "What came is no HTTP/1.1 request; one has a Host header, and only one.",
     405: "CONNECT is for proxies, which this server is not.",
     408: "The head of the request took more than {0.head_seconds:g} s to come (head_seconds).",
     431: "The head of the request is larger than {0.max_head_bytes} bytes (max_head_bytes).",
@@ -168,11 +168,15 @@ class Connection(HttpToolsProtocol):
             self._rest.since, self.timeout_keep_alive_task = now, self._rest
 
     def check_head(self) -> None:
-        """Break off a head that has come whole in one piece, if it is too large; to be called once it is read."""
+        """Break off a head without a Host or with several (RFC 9112, section 3.2), or one that has come whole in one
+        piece and is too large; to be called once it is read."""
         most = self.limits.max_head_bytes
         if len(self._piece) > most and _size(self.url, self.headers) > most:
             self._too_large = True
             raise OverflowError
+        hosts = [name for name, _ in self.headers].count(b"host")
+        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            raise ValueError
 
     @property
     def _refused(self) -> bool:

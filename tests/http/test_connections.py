@@ -379,6 +379,22 @@ def test_what_never_becomes_a_request_is_answered_in_the_contracts_form(client, 
     assert b"content-type: application/problem+json" in head
 
 
+@pytest.mark.parametrize(
+    "path", [PREDICT, "/v1/models/nobody/predict", "/v1/datasets", "/v2/models/iris/infer"]
+)
+@pytest.mark.parametrize(
+    ("version", "hosts", "heard"), [("1.1", 0, False), ("1.1", 1, True), ("1.1", 2, False), ("1.0", 0, True)]
+)
+def test_a_request_has_one_host_as_http_asks(open_site, path, version, hosts, heard):
+    head = f"POST {path} HTTP/{version}\r\n" + "Host: localhost\r\n" * hosts
+    with connected(open_site()) as connection:
+        connection.sendall(f"{head}content-length: {len(ROW)}\r\n\r\n".encode() + ROW)
+        status, headers, body = answer(connection)
+        refused = json.loads(body).get("error" if path.startswith("/v2") else "detail", "")
+        assert (status == 400 and "Host" in refused) is not heard
+        assert heard or headers["connection"] == "close"
+
+
 CHUNKED = b" HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n"
 INFER = b"POST /v2/models/iris/infer" + CHUNKED
 
