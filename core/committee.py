@@ -118,9 +118,7 @@ def held_out_logits(members: Sequence[Params], held: Held) -> Array:
 def _silent(held: Held) -> Array:
     """(members, features) whether a feature is 0 in every row that a member learns from."""
     x = held.examples.x
-    heard = np.zeros(
-        (held.members + 1, x.shape[1]), bool
-    )  # by fold; the last is −1, of rows that all learn from
+    heard = np.zeros((held.members + 1, x.shape[1]), bool)  # the last is fold −1, of rows that all learn from
     step = x.block_rows if isinstance(x, RowSource) else network.CHUNK
     for start in range(0, len(x), step):
         here, fold = x[start : start + step] != 0, held.fold[start : start + step]

@@ -82,9 +82,8 @@ def resolve(
         * (_haste(taken, effort.batch) if hidden and effort.members > 1 else 1.0),
         "max_epochs": max(min(effort.steps // steps, effort.epochs[1]), least),
         "patience": min(max(effort.wait // steps, effort.patience[0]), effort.patience[1]),
-        "l2": max(1 / rows, effort.least_l2)
-        if hidden
-        else 0.1 / rows,  # a prior on the weights, which rows outweigh
+        # a prior on the weights, which rows outweigh
+        "l2": max(1 / rows, effort.least_l2) if hidden else 0.1 / rows,
         "schedule": "cosine",
     }
     return TrainingSpec(**{**chosen, **given})

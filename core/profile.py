@@ -19,9 +19,8 @@ from core.columns import CategoricalColumn, Codes, Encoding, RawColumn, RawColum
 MOST_COLUMNS = 1000  # the first in the schema's order
 QUANTILES = 10
 CATEGORIES = 20
-LEAST_IN_BIN = (
-    30  # training rows for each bin: where nothing has drifted, the index of n rows is about bins/n
-)
+# Training rows for each bin: where nothing has drifted, the index of n rows is about bins/n.
+LEAST_IN_BIN = 30
 PRIOR = 0.5  # rows that every bin has before it is counted (Jeffreys), so that an empty one is no infinity
 
 CHUNK = 1 << 20  # numbers of vectors looked at at a time, in float64

@@ -24,9 +24,8 @@ from app.telemetry import log_config
 
 log = logging.getLogger("neurona")
 
-_OTHER_FILES = (
-    256  # that a process may have open beside its connections: models, datasets, the database, the log
-)
+# Files that a process may have open beside its connections: models, datasets, the database, the log.
+_OTHER_FILES = 256
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

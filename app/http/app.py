@@ -155,20 +155,8 @@ def create_app(services: Services) -> Application:
     app.front = shared(door, origins(settings.cors_origins))
     errors.install(app)
     describe(app, open_here=not services.keys.roles)
-    rooms = (
-        predictions,
-        inference,
-        training,
-        jobs,
-        datasets,
-        models,
-        provenance,
-        onnx,
-        feedback,
-        server,
-        pages,
-    )
-    for room in rooms:
+    rooms = (predictions, inference, training, jobs, datasets, models)
+    for room in (*rooms, provenance, onnx, feedback, server, pages):
         app.include_router(room.router)
     return app
 

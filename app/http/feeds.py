@@ -39,9 +39,7 @@ class _Feed:
     first: int  # sequence of the oldest epoch kept
     events: list[bytes]  # of the epochs from there on, each encoded once
     state: bytes
-    joined: dict[int, bytes] = field(
-        default_factory=dict
-    )  # what is newer than an epoch, for all who are there
+    joined: dict[int, bytes] = field(default_factory=dict)  # what is newer than an epoch, for all who wait
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     quiet: asyncio.Event | None = None
     woken: float = field(default_factory=time.monotonic)

@@ -22,26 +22,8 @@ from app.serving.predictor import Rows
 from app.serving.sampler import Sampler
 from app.storage.folder import make_folder, write_atomic
 
-SECONDS = (
-    0.0001,
-    0.00025,
-    0.0005,
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-)
-
-
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+           0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # fmt: skip
 MOST_VERSIONS = 1000  # more than are served at a time
 NOTED = 200  # predictions noted before they are counted: a list takes them in a tenth of the time
 

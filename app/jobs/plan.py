@@ -17,11 +17,8 @@ CANDIDATES: Mapping[Algorithm, tuple[Algorithm, ...]] = {
 }
 VALIDATION_FRACTION = 0.1
 _NOT_IN_SPEC = ("validation_fraction", "class_weight", "folds", "bins")
-_SINGLE = (
-    "hidden_layer_sizes",
-    "validation_fraction",
-    "optimizer",
-)  # who says one of these, describes one network
+# Who says one of these, describes one network.
+_SINGLE = ("hidden_layer_sizes", "validation_fraction", "optimizer")
 _COPIES = 20  # vectors of its weights that each member keeps in memory, at most
 _FLOAT = 4  # bytes of a float32
 _LOGIT = 56  # bytes for each logit of a row that is held out, in float64, while the temperature is found

@@ -44,9 +44,8 @@ class JobQueue:
     ) -> None:
         self._engine: Engine = connect(url)
         self._now, self._clock = now, clock
-        self._seen: dict[
-            str, tuple[Lease, float]
-        ] = {}  # leases of others, and since when they are as they are
+        # Leases of others, and since when they are as they are.
+        self._seen: dict[str, tuple[Lease, float]] = {}
 
     def prepare(self) -> None:
         """Bring the tables to this release's shape."""

@@ -86,9 +86,8 @@ class Attempt:
         journal.expect(_workload(names, material))
         done = len(journal.finished)
         for name in names[:done] if forerunner is not None else ():
-            self._begin(
-                name, material, forerunner
-            )  # an earlier attempt trained it, and its warnings are gone
+            # An earlier attempt trained it, and its warnings are gone.
+            self._begin(name, material, forerunner)
         for name in names[done:]:
             try:
                 self._train(name, material, forerunner, journal)

@@ -149,9 +149,8 @@ class Trainer:
             return self._active
         self._renewed = self.clock()
         lead = self.jobs.lead(self.owner, _LEASE_SECONDS)
-        if (
-            lead is None or lead.fresh
-        ):  # also after a long sleep, when others may have come and gone meanwhile
+        # Also after a long sleep, when others may have come and gone meanwhile.
+        if lead is None or lead.fresh:
             self._running.clear()
             self._mishaps.clear()
         if lead is not None and lead.fresh:

@@ -14,10 +14,8 @@ from app.datasets.table import Array
 from app.errors import TooLarge, Unreadable
 
 _PIECE = 1 << 20
-_METHODS = (
-    zipfile.ZIP_STORED,
-    zipfile.ZIP_DEFLATED,
-)  # those that numpy writes; both unpack in bounded pieces
+# Those that numpy writes; both unpack in bounded pieces.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class Member(NamedTuple):

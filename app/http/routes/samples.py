@@ -115,9 +115,8 @@ SUCCEEDED: dict[str, Any] = {
         "rows_per_second": 190163.5,
         "eta_seconds": 0.0,
     },
-    "metrics": {
-        name: _METRICS[name] for name in ("accuracy", "log_loss", "macro_f1", "brier", "ece")
-    }  # of every row, by the members that have not seen it
+    # Of every row, by the members that have not seen it.
+    "metrics": {name: _METRICS[name] for name in ("accuracy", "log_loss", "macro_f1", "brier", "ece")}
     | {"validation_rows": 150, "promotion": {**_PROMOTION, "promoted": True}},
     "promoted": True,
 }
