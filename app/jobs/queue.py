@@ -127,11 +127,6 @@ class JobQueue:
             job = read_job(connection, job_id)
             return job, job.attempt
 
-    def requeue_running(self) -> int:
-        """Put every running job back in the queue: for a trainer that begins and so knows that nobody runs them."""
-        with writing(self._engine) as connection:
-            return _requeue(connection)
-
     def ended(self, job_ids: Sequence[str]) -> set[str]:
         """Those of the jobs that are in a final state."""
         query = select(jobs.c.id).where(jobs.c.id.in_(job_ids), jobs.c.state.in_(FINAL))

@@ -52,7 +52,7 @@ def test_epochs_are_kept_in_order_and_repeats_change_nothing(store, queue, new_j
 def test_a_taken_over_job_refuses_every_write_of_the_old_attempt(store, queue, new_job):
     store.submit(new_job())
     job, old = queue.claim()
-    assert queue.requeue_running() == 1
+    assert queue.lead("next", 5) == (True, 1)
     _, new = queue.claim()
     assert new > old
     for write in (
@@ -108,7 +108,7 @@ def test_a_job_that_is_being_ended_can_be_neither_cancelled_nor_taken_over(store
 
     def disturb() -> None:
         other = JobQueue(url)
-        other.requeue_running()
+        other.lead("next", 5)
         other.close()
         try:
             store.cancel(job.id)
@@ -183,7 +183,7 @@ def test_setbacks_are_counted_anew_once_the_job_has_gone_on(store, queue, new_jo
 def test_a_loss_reported_for_an_old_attempt_changes_nothing(store, queue, new_job):
     store.submit(new_job())
     job, old = queue.claim()
-    queue.requeue_running()
+    queue.lead("next", 5)
     queue.claim()
     queue.lose(job.id, old, most=1, failure=Failure(code="x", message="y"))
     assert store.get(job.id).state == "running"
@@ -293,7 +293,8 @@ def test_whatever_happens_history_is_whole_and_final_states_stay(moves, tmp_path
             assert claimed[1] > attempt
             attempt = claimed[1]
         elif move == "takeover":
-            queue.requeue_running()
+            queue.lead("next", 5)
+            queue.resign("next")
         elif move == "cancel" and final is None:
             final = store.cancel(job_id).state
         elif move == "lose":
@@ -340,7 +341,7 @@ def test_a_webhook_falls_due_with_whatever_end_the_job_has(store, queue, clock, 
     else:
         with queue.ending(job.id, attempt) as ending:
             ending.succeed(hyperparameters={}, metrics={}, promoted=True, warnings=[])
-    queue.requeue_running()
+    queue.lead("next", 5)
     due = queue.due_webhooks(clock().timestamp())
     assert [each.id for each in due] == [job.id]
     assert due[0].webhook.secret == "ssssssss"

@@ -60,7 +60,7 @@ def test_nothing_is_lost_in_the_upgrade_and_unfinished_jobs_go_on(old, new_job):
     for job in jobs:
         assert len(store.history(job.id)) == epochs.get(job.id, 0)
     assert jobs[-1].metrics["validation_rows"] == 15
-    queue.requeue_running()
+    queue.lead("next", 5)
     assert [queue.claim()[0].version for _ in range(2)] == [4, 5]
     assert store.submit(new_job())[0].version == 6
     store.close()

@@ -109,7 +109,7 @@ def test_a_run_killed_anywhere_ends_in_the_same_bits(make_bench, monkeypatch, de
             disturbed.before_writes(patch, die)
             with pytest.raises(Killed):
                 disturbed.run()
-        disturbed.place.jobs.requeue_running()
+        disturbed.take_over()
     assert disturbed.run() == "succeeded"
     assert disturbed.weights(1) == undisturbed.weights(1)
     assert disturbed.history(second) == undisturbed.history(job)
@@ -134,7 +134,7 @@ def test_a_run_killed_while_it_ends_still_succeeds_once(make_bench, monkeypatch,
         with pytest.raises(Killed):
             disturbed.run()
     assert disturbed.store.get(job.id).state == "running"
-    disturbed.place.jobs.requeue_running()
+    disturbed.take_over()
     assert disturbed.run() == "succeeded"
     done = disturbed.store.get(job.id)
     assert (done.state, done.promoted, done.version) == ("succeeded", True, 1)

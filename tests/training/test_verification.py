@@ -177,7 +177,7 @@ def test_a_verification_killed_on_the_way_ends_in_the_same_answer(make_bench, mo
         bench.before_writes(patch, die)
         with pytest.raises(Killed):
             bench.run()
-    bench.place.jobs.requeue_running()
+    bench.take_over()
     assert bench.run() == "succeeded"
     assert bench.store.get(job.id).metrics["identical"]
 
