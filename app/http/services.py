@@ -71,9 +71,10 @@ class Services:
             self.trainer.ask_to_stop()
 
     def stop(self) -> None:
-        """Let the trainer write its checkpoints and end; close the database."""
+        """Let the trainer write its checkpoints and end; load no more models, and close the database."""
         self.stopping.set()
         if self.trainer is not None:
             self.trainer.stop()
+        self.cache.close()
         self.jobs.close()
         self.feedback.close()

@@ -1,6 +1,6 @@
 """Data and networks that the tests of core share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -15,13 +15,6 @@ from core.training import Examples
 @pytest.fixture(scope="session", autouse=True)
 def _double_precision() -> None:
     jax.config.update("jax_enable_x64", True)
-
-
-@pytest.fixture(autouse=True)
-def _no_silent_arithmetic() -> Iterator[None]:
-    """Underflow to 0 is legitimate in an oracle too; tests of softmax forbid it as well."""
-    with np.errstate(all="raise", under="ignore"):
-        yield
 
 
 @pytest.fixture
