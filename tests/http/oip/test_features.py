@@ -11,7 +11,6 @@ rows = st.lists(
               st.lists(numbers, min_size=4, max_size=4)),
     max_size=6,
 )  # fmt: skip
-JSON = st.just(False)
 
 
 def text(value) -> str:
