@@ -10,6 +10,7 @@ from core.arrays import Array, class_numbers, matrix
 from core.losses import one_hot
 
 CHUNK = 1 << 22  # probabilities looked at at a time
+HEADLINE = ("accuracy", "log_loss", "macro_f1", "brier", "ece")  # how good a model is, without the tables
 LARGEST_MATRIX = 1000  # classes, beyond which no confusion matrix is made
 
 

@@ -5,13 +5,12 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.repository.model import part
+from app.repository.model import Class, part
 from core.dealing import Deal
+from core.metrics import HEADLINE
 
-METRICS = ("accuracy", "log_loss", "macro_f1", "brier", "ece")
 OF_A_CLASS = ("precision", "recall", "f1", "support")
 
-Label = str | int | bool
 Card = Mapping[str, Any]
 
 
@@ -61,8 +60,8 @@ class Columns(BaseModel):
 class Classes(BaseModel):
     """Classes by label."""
 
-    added: list[Label]
-    removed: list[Label]
+    added: list[Class]
+    removed: list[Class]
 
 
 class Data(BaseModel):
@@ -78,7 +77,7 @@ class Data(BaseModel):
 class OfClass(BaseModel):
     """How well one class is told, before and after; null where a version has no such class."""
 
-    label: Label
+    label: Class
     precision: Step
     recall: Step
     f1: Step
@@ -108,7 +107,7 @@ def compare(before: Card, after: Card) -> Difference:
         data=_data(before, after),
         hyperparameters=_changes(before, after, "hyperparameters"),
         same_validation_rows=_validation(before) is not None and _validation(before) == _validation(after),
-        metrics={name: _step(part(before, "metrics"), part(after, "metrics"), name) for name in METRICS},
+        metrics={name: _step(part(before, "metrics"), part(after, "metrics"), name) for name in HEADLINE},
         per_class=_per_class(before, after),
         software=_changes(part(before, "lineage"), part(after, "lineage"), "software"),
     )
@@ -164,15 +163,15 @@ def _type(column: Card) -> str:
     return "boolean" if column.get("boolean") is True else kind
 
 
-def _lacking(card: Card, other: Card) -> list[Label]:
+def _lacking(card: Card, other: Card) -> list[Class]:
     """The classes of one that the other does not have; True and 1 are different classes."""
     known = {(type(label), label) for label in _labels(other)}
     return [label for label in _labels(card) if (type(label), label) not in known]
 
 
-def _labels(card: Card) -> list[Label]:
+def _labels(card: Card) -> list[Class]:
     classes = card.get("classes")
-    return [each for each in classes if isinstance(each, Label)] if isinstance(classes, list) else []
+    return [each for each in classes if isinstance(each, Class)] if isinstance(classes, list) else []
 
 
 def _validation(card: Card) -> tuple[Any, ...] | None:
@@ -199,7 +198,7 @@ def _per_class(before: Card, after: Card) -> list[OfClass]:
     ]
 
 
-def _class_rows(card: Card) -> dict[tuple[type, Label], Card]:
+def _class_rows(card: Card) -> dict[tuple[type, Class], Card]:
     rows = part(card, "metrics").get("per_class")
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         return {}

@@ -13,7 +13,7 @@ from core import profile as profiles
 from core.arrays import Array
 from core.conclusion import Conclusion
 from core.losses import log_softmax
-from core.metrics import Metrics, evaluate
+from core.metrics import HEADLINE, Metrics, evaluate
 
 
 def compose(
@@ -94,5 +94,4 @@ def _calibration(done: Conclusion, labels: Array, after: Metrics) -> dict[str, A
 
 def headline(metrics: Metrics) -> dict[str, float]:
     """The numbers that say how good a model is, without the tables."""
-    names = ("accuracy", "log_loss", "macro_f1", "brier", "ece")
-    return {name: getattr(metrics, name) for name in names}
+    return {name: getattr(metrics, name) for name in HEADLINE}

@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
+from app.repository.model import Class
 from core import explanation
 from core.arrays import Array
 from core.encoding import Encoding
-
-Label = str | int | bool
 
 
 class Explanation(NamedTuple):
@@ -21,7 +20,7 @@ class Answer(NamedTuple):
 
     model: str
     version: int
-    classes: tuple[Label, ...]
+    classes: tuple[Class, ...]
     probabilities: Array
     top_k: int | None = None
     explanation: Explanation | None = None
@@ -33,6 +32,6 @@ class Answer(NamedTuple):
         return places
 
     @property
-    def labels(self) -> list[Label]:
+    def labels(self) -> list[Class]:
         """The likeliest class of each row."""
         return [self.classes[place] for place in self.winners]

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from app.http.wire.answer import Answer, Explanation, Label
+from app.http.wire.answer import Answer, Explanation
+from app.repository.model import Class
 from core import inference
 from core.arrays import Array
 from core.encoding import VectorColumn
@@ -34,7 +35,7 @@ def write(answer: Answer) -> bytes:
 
 @lru_cache(maxsize=64)
 def _wording(
-    model: str, version: int, classes: tuple[Label, ...], kind: str
+    model: str, version: int, classes: tuple[Class, ...], kind: str
 ) -> tuple[bytes, tuple[bytes, ...]]:
     """What all answers of a version begin with, up to the first label; and each class as JSON.
 
