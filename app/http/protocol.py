@@ -68,8 +68,8 @@ class LaneProtocol(Connection):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._door: QuickDoor | None = getattr(self.app, "door", None)
-        self._let_in_head: tuple[bytes, RawHeaders] = b"", []  # most senders repeat theirs to the letter
-        self._let_in: Any = None  # what it says
+        self._let_in: Any = None  # what the last head says, if the door lets it in
+        self._let_in_head: tuple[bytes, RawHeaders] | None = None  # which most senders repeat to the letter
         self._held: list[bytes] | None = None
         self._come = 0  # bytes since the held request began, if there is more of it to come
         self._whole = self._keeps = False  # whether all of it is here, and its sender keeps the connection
@@ -116,7 +116,10 @@ class LaneProtocol(Connection):
                 self.scope["headers"] = self._said
 
     def on_headers_complete(self) -> None:
-        self.check_head()
+        if (self.url, self.headers) != self._let_in_head:
+            self.check_head()
+            self._let_in = self._door and self._door.let_in(self.url, self.headers, self.server)
+            self._let_in_head = self._let_in and (self.url, self.headers.copy())
         if self._may_be_held():
             self._held, self._come = [], 0
         else:
@@ -159,20 +162,12 @@ class LaneProtocol(Connection):
     def _may_be_held(self) -> bool:
         """Whether this connection is at rest, and the request a plain POST to one of the lane's paths."""
         return (
-            self._door is not None
+            self._let_in is not None
             and (self.cycle is None or self.cycle.response_complete)
             and self.parser.get_method() == _POST
             and not (self.expect_100_continue or self.flow.write_paused or self.parser.should_upgrade())
             and (self.limit_concurrency is None or len(self.connections) < self.limit_concurrency)
-            and self._is_let_in(self._door)
         )
-
-    def _is_let_in(self, door: QuickDoor) -> bool:
-        """Whether this head is; `_let_in` is what it says."""
-        if (self.url, self.headers) != self._let_in_head:
-            self._let_in = door.let_in(self.url, self.headers, self.server)
-            self._let_in_head = (self.url, self.headers.copy()) if self._let_in else (b"", [])
-        return self._let_in is not None
 
     def _let_go(self) -> None:
         """Go on as if the request had never been held."""
