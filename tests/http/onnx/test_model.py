@@ -75,7 +75,7 @@ def check(model, columns, **options):
     np.testing.assert_allclose(probabilities, expected.probabilities, rtol=0, atol=1e-5)
     clear = np.sort(expected.probabilities, axis=1)
     sure = (clear[:, -1] - clear[:, -2] > 1e-5) if clear.shape[1] > 1 else np.ones(len(clear), bool)
-    theirs = np.array([str(label) for label in expected.labels], object)
+    theirs = np.array([str(expected.classes[winner]) for winner in expected.winners], object)
     assert np.array_equal(labels[sure].astype(str).astype(object), theirs[sure])
 
 
