@@ -15,14 +15,18 @@ from app.datasets.table import Array, BadCell, Block, Cells, Field, Kind, Source
 from app.datasets.vocabulary import TextBudget, Vocabulary
 from app.errors import TooLarge
 
+SUSPICIOUS = 20  # rows, texts or classes from which a pattern in them is hardly chance
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """What the first pass found: each column's missing cells, if constant, its vocabulary; the classes."""
+    """What the first pass found: each column's missing cells, if constant, if each number is larger than the one
+    before, its vocabulary; the classes."""
 
     rows: int
     missing: tuple[int, ...]
     constant: tuple[bool, ...]
+    rising: tuple[bool, ...]
     vocabularies: tuple[Vocabulary | None, ...]
     classes: tuple[Label, ...]
     class_rows: tuple[int, ...]
@@ -60,6 +64,7 @@ class _Draft:
         self._missing = np.zeros(len(self._fields), dtype=np.int64)
         self._low = np.full(len(self._fields), np.inf)
         self._high = np.full(len(self._fields), -np.inf)
+        self._last = np.where([f.kind is Kind.NUMERIC for f in self._fields], -np.inf, np.nan)
         self._most_rows = limits.max_dataset_bytes // (4 + sum(f.row_bytes for f in self._fields))
         self._too_large = TooLarge(
             what="The table", limit=limits.max_dataset_bytes, unit="bytes", setting="max_dataset_bytes"
@@ -95,10 +100,18 @@ class _Draft:
         if np.isinf(low) or np.isinf(high):
             row = int(np.argmax(np.isinf(numbers).reshape(len(numbers), -1).any(axis=1)))
             raise self._infinite(position, row)
+        self._last[position] = self._risen(position, numbers)
         self._low[position] = np.fmin(self._low[position], low)
         self._high[position] = np.fmax(self._high[position], high)
         gaps = np.isnan(numbers)
         self._missing[position] += np.count_nonzero(gaps.any(axis=1) if gaps.ndim == 2 else gaps)
+
+    def _risen(self, position: int, numbers: Array) -> float:
+        """The last number, if each is larger than the one before it; NaN if not, now or before."""
+        last, few = self._last[position], numbers[:SUSPICIOUS]  # which mostly suffice
+        if np.isnan(last) or not (last < numbers[0] and (few[1:] > few[:-1]).all()):
+            return np.nan
+        return float(numbers[-1]) if (numbers[1:] > numbers[:-1]).all() else np.nan
 
     def _infinite(self, position: int, row: int) -> BadCell:
         name, row = self._fields[position].name, row + self._labels.rows
@@ -111,6 +124,7 @@ class _Draft:
             rows=self._labels.rows,
             missing=tuple(map(int, self._missing)),
             constant=tuple(map(self._is_constant, range(len(self._fields)))),
+            rising=tuple((self._last > -np.inf) & (self._labels.rows >= SUSPICIOUS)),
             vocabularies=tuple(self._vocabularies),
             classes=classes,
             class_rows=tuple(map(int, counts)),

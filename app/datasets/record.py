@@ -8,12 +8,11 @@ import orjson
 
 from app.datasets.draft import Tally
 from app.datasets.labels import Label
+from app.datasets.remarks import remarks
 from app.datasets.rows import Column, Layout
 from app.datasets.table import Kind
-from app.datasets.vocabulary import MOST_VALUES
 
 _FORMAT = 1
-_SUSPICIOUS = 20  # rows from which a text that never repeats looks like an identifier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +122,7 @@ def describe(facts: Facts, layout: Layout, tally: Tally, warnings: list[str]) ->
         label=layout.label,
         columns=tuple(map(_column_info, layout.columns, tally.missing)),
         classes=tuple(ClassInfo(label=label, rows=rows) for label, rows in classes),
-        warnings=(*warnings, *_warnings(layout, tally)),
+        warnings=(*warnings, *remarks(layout, tally)),
     )
 
 
@@ -140,26 +139,3 @@ def _column_info(column: Column, missing: int) -> ColumnInfo:
         )
     size = field.width if field.kind is Kind.VECTOR else None
     return ColumnInfo(name=field.name, type=field.kind.value, missing=missing, dtype=field.dtype, size=size)
-
-
-def _warnings(layout: Layout, tally: Tally) -> list[str]:
-    names = [column.field.name for column in layout.columns]
-    empty = [n for n, missing in zip(names, tally.missing, strict=True) if missing == tally.rows]
-    constant = [n for n, same in zip(names, tally.constant, strict=True) if same]
-    full = [n for n, v in zip(names, tally.vocabularies, strict=True) if v is not None and v.full]
-    single = [str(c) for c, rows in zip(layout.classes, tally.class_rows, strict=True) if rows == 1]
-    found = [
-        (empty, "column", "without any value"),
-        (constant, "column", "with the same value in every row"),
-        (full, "column", f"with more than {MOST_VALUES} different texts, the later ones counted missing"),
-        ([n for n, c in zip(names, layout.columns, strict=True) if len(c.vocabulary) == tally.rows >= _SUSPICIOUS],
-         "column", "with a different text in every row (an identifier?)"),
-        (single, "class", "with one row only, which cannot be both trained on and held back"),
-    ]  # fmt: skip
-    return [_sentence(names, noun, what) for names, noun, what in found if names]
-
-
-def _sentence(names: list[str], noun: str, what: str) -> str:
-    plural = {"column": "columns", "class": "classes"}[noun] if len(names) > 1 else noun
-    more = f", … ({len(names)} in all)" if len(names) > 5 else ""
-    return f"{plural} {what}: {', '.join(names[:5])}{more}"

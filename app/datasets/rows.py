@@ -97,7 +97,7 @@ def settle(fields: Iterable[Field], label: str, tally: Tally) -> tuple[Layout, l
             places.append(None)
         else:
             texts, place, boolean = vocabulary.settled(boolean=field.boolean)
-            plain = Field(name=field.name, kind=field.kind, dtype="int32")
+            plain = Field(name=field.name, kind=field.kind, dtype="int32", forced=field.forced)
             columns.append(Column(field=plain, vocabulary=texts, boolean=boolean))
             places.append(place)
     return Layout(columns=tuple(columns), label=label, classes=tally.classes), places

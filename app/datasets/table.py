@@ -28,7 +28,8 @@ class Kind(StrEnum):
 class Field:
     """One feature column: `dtype` of its stored numbers, `width` if a vector.
 
-    Of categorical columns only: `boolean` if "true" and "false" mean truth, `forced` if numbers too are text.
+    Of categorical columns only: `boolean` if "true" and "false" mean truth, `forced` if it is text because that was
+    asked for, or numbers are in it.
     """
 
     name: str

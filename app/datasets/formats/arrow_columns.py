@@ -48,7 +48,9 @@ def reader_of(name: str, type: Any, *, width: int | None, forced: bool) -> Reade
             raise _untaken(name, type)
         text = is_text(type) or (types.is_dictionary(type) and is_text(type.value_type))
         boolean = types.is_boolean(type) and not forced
-        return Reader(Field(name=name, kind=Kind.CATEGORICAL, boolean=boolean, forced=not text), type)
+        return Reader(
+            Field(name=name, kind=Kind.CATEGORICAL, boolean=boolean, forced=forced or not text), type
+        )
     if is_number(type) or types.is_null(type):
         single = types.is_float32(type) or types.is_float16(type)
         return Reader(Field(name=name, dtype="float32" if single else "float64"), type)

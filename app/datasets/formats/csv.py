@@ -45,7 +45,7 @@ class CsvSource:
     def _field(self, name: str, texts: dict[str, bool]) -> Field:
         if name in self._numeric or name not in texts:
             return Field(name=name)
-        return Field(name=name, kind=Kind.CATEGORICAL, boolean=texts[name])
+        return Field(name=name, kind=Kind.CATEGORICAL, boolean=texts[name], forced=not texts[name])
 
     def place(self, row: int, column: str) -> str | None:  # noqa: ARG002 - a whole row has one
         """The line that a row starts in."""
