@@ -460,6 +460,19 @@ def test_a_warm_start_that_is_worse_than_a_guess_begins_afresh_and_says_so(bench
     assert job.metrics["log_loss"] < np.log(3) / 2
 
 
+def test_that_is_seen_where_all_classes_are_new_as_well(bench):
+    given = {"folds": 3, "max_epochs": 12}
+    bench.train(algorithm="relu_network", given=given)
+    head, *rows = IRIS.read_text().strip().split("\n")
+    cells = [f"{row} anew".partition(",") for row in rows]
+    for unit, afresh in ((1, False), (1e4, True)):
+        text = "\n".join([head, *(f"{float(first) * unit},{rest}" for first, _, rest in cells)])
+        other = bench.place.datasets.ingest([text.encode()], media_type="text/csv")[0].id
+        job = bench.train(algorithm="relu_network", given=given, warm_start="iris@1", dataset=other)
+        assert any("worse than a guess" in warning for warning in job.warnings) == afresh
+        assert job.metrics["log_loss"] < np.log(3) / 2
+
+
 def test_where_one_candidate_diverges_the_other_is_published(bench, monkeypatch):
     """Also after a pause, when only the checkpoint remembers."""
     real = committee.fit
