@@ -145,7 +145,10 @@ def _data(
     if with_feedback:
         dataset, use = extended(services, model, dataset_id)
     if max(each.rows for each in dataset.classes) < _LEAST_OF_A_CLASS:
-        message = "no class has two rows, so none can be held back for validation"
+        message = (
+            f"each row has another label {dataset.label!r}, and of at least one class two are needed, one to learn"
+            " from and one to be judged by: is it the right column?"
+        )
         raise Invalid(Problem(message=message, location="dataset"))
     return dataset, use
 

@@ -1,10 +1,12 @@
 """Whether a new version takes over production: both are judged on the same rows, which neither has learned from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.errors import NeuronaError, StorageFailed
 from app.jobs import Job
+from app.repository.model import Class, class_places
 from app.repository.names import PRODUCTION
 from app.repository.repository import Repository
 from app.training.material import Material
@@ -12,6 +14,7 @@ from app.training.production import losses_of
 from core.arrays import Array
 
 ROUNDING = 1e-5  # of a loss that float32 members gave
+MOST_NAMED = 5  # classes, in a sentence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +23,7 @@ class Comparison:
 
     unseen: whether neither learned from any of the rows. unknown: rows whose class production lacks, on which it
     counts as if it had guessed among all classes: a version that knows more classes is not better by that alone.
+    gone: classes that only production has.
     """
 
     production: int
@@ -28,6 +32,7 @@ class Comparison:
     production_log_loss: float
     unseen: bool
     unknown: int
+    gone: tuple[Class, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -69,7 +74,9 @@ class Jury:
             found.to_dict() if isinstance(found, Comparison) else {"production": production, "judged": found}
         )
         promoted = rule == "always" or (rule == "if_better" and _better(found))
-        notes = () if promoted or rule == "never" else (_note(production, found),)
+        notes: tuple[str, ...] = () if promoted or rule == "never" else (_note(production, found),)
+        if isinstance(found, Comparison):
+            notes += _of_classes(found)
         return Verdict(promoted=promoted, promotion={"rule": rule, **told}, notes=notes)
 
     def _production(self) -> int | None:
@@ -79,9 +86,8 @@ class Jury:
         """How the version does beside this one, or why that cannot be said."""
         if version not in self._known:
             try:
-                theirs = losses_of(
-                    self._repository.load(self._job.model, version), self._repository, self._material
-                )
+                model = self._repository.load(self._job.model, version)
+                theirs = losses_of(model, self._repository, self._material)
             except StorageFailed:
                 raise  # the disk's condition says nothing of the version; the job comes back
             except (NeuronaError, ValueError) as error:
@@ -96,6 +102,7 @@ class Jury:
                     production_log_loss=float(theirs.losses.mean()),
                     unseen=theirs.unseen and self._material.deal.clean,
                     unknown=theirs.unknown,
+                    gone=_missing(self._material.classes, model.classes),
                 )
         return self._known[version]
 
@@ -109,5 +116,21 @@ def _note(production: int, found: Comparison | str) -> str:
     if isinstance(found, str):
         reason = found.removeprefix("not at all: ")
         return f"not promoted: version {production} could not be judged on the same rows ({reason})"
-    losses = f"{found.log_loss:.4g} against {found.production_log_loss:.4g} of version {production}"
-    return f"not promoted: validation log loss {losses} on the same {found.rows} rows"
+    losses = f"{found.log_loss:.4g}, not below the {found.production_log_loss:.4g} of version {production}"
+    return f"not promoted: validation log loss {losses} on the same {found.rows:,} rows"
+
+
+def _missing(classes: Sequence[Class], wanted: Sequence[Class]) -> tuple[Class, ...]:
+    places = class_places(classes, wanted)
+    return tuple(each for each, place in zip(wanted, places, strict=True) if place is None)
+
+
+def _of_classes(found: Comparison) -> tuple[str, ...]:
+    """What the user should know where the classes are not those of production."""
+    gone = ", ".join(map(repr, found.gone[:MOST_NAMED])) + (", …" if len(found.gone) > MOST_NAMED else "")
+    notes = {
+        f"no row has the label {gone} of version {found.production}, so this one cannot answer with it": found.gone,
+        f"{found.unknown:,} of {found.rows:,} rows have a label that version {found.production} does not know: on"
+        " these it is taken to guess": found.unknown,
+    }
+    return tuple(note for note, said in notes.items() if said)

@@ -298,6 +298,7 @@ def test_where_no_class_has_two_rows_nothing_is_accepted(client):
     for query in ("", "?dry_run=true"):
         answer = client.post(f"/v1/models/single/train{query}", json={"data": data})
         assert (answer.status_code, answer.json()["errors"][0]["location"]) == (422, "dataset")
+        assert "each row has another label 'label'" in answer.json()["detail"]
 
 
 def test_what_the_url_says_of_rows_holds_for_json_too(client):

@@ -138,6 +138,19 @@ def test_a_version_that_cannot_be_judged_on_the_new_columns_stays_in_production(
     assert any("could not be judged" in warning for warning in job.warnings)
 
 
+@pytest.mark.parametrize("promote", ["if_better", "always", "never"])
+def test_classes_that_came_and_went_are_told_whatever_the_rule(bench, promote):
+    """A promoted version may know none of production's classes, and whoever reads answers by name is then lost."""
+    bench.train(**SOFTMAX, given=SHORT)
+    text = IRIS.read_text().replace("versicolor", "virginica").replace("setosa", "Setosa", 20)
+    other, _ = bench.place.datasets.ingest([text.encode()], media_type="text/csv")
+    job = bench.train(**SOFTMAX, given=LONG, dataset=other.id, promote=promote)
+    assert [each for each in job.warnings if "version 1" in each] == [
+        "no row has the label 'versicolor' of version 1, so this one cannot answer with it",
+        "20 of 150 rows have a label that version 1 does not know: on these it is taken to guess",
+    ]
+
+
 def test_a_disk_that_fails_while_versions_are_compared_decides_nothing(bench, monkeypatch):
     bench.train(**SOFTMAX, given=SHORT)
 
