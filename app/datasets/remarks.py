@@ -61,14 +61,13 @@ def _of_labels(layout: Layout, tally: Tally) -> list[str]:
 
 
 def _written(texts: Sequence[str]) -> bool:
-    """Whether nearly all of many texts are mostly digits and begin like a number, a date or a time."""
+    """Whether nearly all of many texts begin like a number, a date or a time, and have few letters."""
     some = texts[:MOST_LOOKED]
     return len(some) >= SUSPICIOUS and sum(map(_is_written, some)) >= 0.9 * len(some)
 
 
 def _is_written(text: str) -> bool:
-    digits = sum(map(str.isdigit, text))
-    return bool(_WRITTEN.match(text)) and 2 * digits >= sum(not letter.isspace() for letter in text)
+    return bool(_WRITTEN.match(text)) and sum(map(str.isalpha, text)) <= max(3, sum(map(str.isdigit, text)))
 
 
 def _alike(texts: Iterable[str]) -> list[str]:

@@ -43,7 +43,7 @@ def test_numbers_and_dates_written_as_text_are_told_as_such_and_not_as_identifie
     assert said.endswith(": size")
 
 
-@pytest.mark.parametrize("pattern", ["c{:.0f}", "{:.0f} rooms, sea view", "ab-{:.0f}"])
+@pytest.mark.parametrize("pattern", ["c{:.0f}", "{:.0f} rooms, sea view", "{:.0e} of a kind", "ab-{:.0f}"])
 def test_other_texts_are_not_taken_for_numbers(store, pattern):
     assert not any("written" in each for each in warnings_of(store, code=texts(pattern), y=LABEL))
 
