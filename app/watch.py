@@ -32,11 +32,13 @@ class TrainerWatch:
         self._command: Sequence[str] = (sys.executable, "-m", "app", "trainer", "--with-parent")
         self._environment = {**os.environ, **environment}
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="trainer-watch", daemon=True)
+        self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Begin to watch, in a thread."""
+        """Begin to watch, in a thread; after a stop, again."""
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._run, name="trainer-watch", daemon=True)
         self._thread.start()
 
     def ask_to_stop(self) -> None:
@@ -50,7 +52,7 @@ class TrainerWatch:
         self.ask_to_stop()
         if (process := self._process) is not None:
             _end(process)
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(_STOP_SECONDS)
 
     def _run(self) -> None:

@@ -40,7 +40,11 @@ class Services:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        """Make ready what needs it. Without a usable data folder the server still predicts, and tries again."""
+        """Make ready what needs it. Without a usable data folder the server still predicts, and tries again.
+
+        What was stopped may be started again.
+        """
+        self.stopping.clear()
         self.cache.sweep()
         if not self._prepared():
             threading.Thread(target=self._prepare_later, name="prepare", daemon=True).start()
