@@ -3,7 +3,11 @@
 import re
 from pathlib import Path
 
+import numpy as np
 from settings_table import README, written
+
+from app.repository.repository import Repository
+from core import encoding, network
 
 ROOT = Path(__file__).parent.parent
 TEXT = README.read_text(encoding="utf-8")
@@ -34,3 +38,14 @@ def test_what_finds_the_parent_in_the_docs_finds_that_of_the_script_too() -> Non
         r"pgrep -of '([^']+)'", (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
     )[1]
     assert f"/{pattern} " in (ROOT / "scripts" / "serve").read_text(encoding="utf-8")
+
+
+def test_what_the_docs_show_of_iris_is_what_the_model_that_ships_answers() -> None:
+    model = Repository(ROOT / "models").load("iris", 1)
+    row = encoding.transform_matrix(model.encoding, np.array([[5.1, 3.5, 1.4, 0.2]]))
+    scores = network.logits(model.parameters, row)[0].astype(float) / model.temperature
+    expected = np.exp(scores) / np.exp(scores).sum()
+    protocol = (ROOT / "docs" / "inference-protocol.md").read_text(encoding="utf-8")
+    for text, shown in ((TEXT, r'"probabilities":\[\[([^]]+)'), (protocol, r"# \[\[([^]]+)")):
+        numbers = re.split(r"[, ]+", re.search(shown, text)[1])
+        assert np.allclose([float(number) for number in numbers], expected, rtol=1e-3, atol=0)
