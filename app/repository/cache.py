@@ -59,7 +59,7 @@ class ModelCache:
     ) -> None:
         self._catalogue, self._warm = catalogue, warm
         self._refresh_seconds, self._retry_seconds, self._clock = refresh_seconds, retry_seconds, clock
-        self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="model-loader")
+        self._executor = executor or _executor()
         self._loaded = LoadedModels(self._load, capacity_bytes)
         self._lock = threading.Lock()  # for writing _held and _pending
         self._held: dict[str, _Held] = {}
@@ -155,8 +155,11 @@ class ModelCache:
         return self._loaded.loads, self._loaded.failures, self._loaded.evictions
 
     def close(self) -> None:
-        """Starts no more loads; what is held is still served."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        """Leaves out the loads that have not begun; what is held is still served, and followed if asked again."""
+        closed, self._executor = self._executor, _executor()
+        closed.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._pending.clear()
 
     # References
 
@@ -194,7 +197,7 @@ class ModelCache:
             self._pending.add(ref)
         try:
             self._executor.submit(self._follow_once, ref)
-        except RuntimeError:  # closed: the old model serves to the end
+        except RuntimeError:  # closed meanwhile: the old model serves to the end
             self._pending.discard(ref)
 
     def _follow_once(self, ref: str) -> None:
@@ -254,6 +257,10 @@ class ModelCache:
         if self._warm is not None:
             self._warm(model)
         return model
+
+
+def _executor() -> Executor:
+    return ThreadPoolExecutor(1, thread_name_prefix="model-loader")
 
 
 def _sentence(error: Exception) -> str:

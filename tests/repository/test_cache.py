@@ -307,13 +307,21 @@ def test_the_sweep_follows_aliases_without_any_request_and_does_not_reload_what_
     assert loads[2:] == [("iris", 2)]
 
 
-def test_a_closed_cache_goes_on_serving_what_it_holds(published, ticks):
-    cache = ModelCache(published, 1 << 30, clock=ticks)
+def test_a_closed_cache_goes_on_serving_what_it_holds_and_follows_if_it_is_asked_again(
+    published, ticks, later
+):
+    cache = ModelCache(published, 1 << 30, clock=ticks, executor=later)
     cache.get("iris")
-    cache.close()
     published.set_alias("iris", "production", 2)
     ticks.now = 1
+    assert cache.get("iris").version == 1  # and a load of the other has been put off
+    cache.close()
+    ticks.now = 2
     assert cache.get("iris").version == 1
+    until = time.monotonic() + 10
+    while cache.get("iris").version == 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert cache.get("iris").version == 2
 
 
 def test_models_beyond_the_bound_are_let_go_even_if_references_were_asked_for(published, ticks):
