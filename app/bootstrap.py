@@ -48,7 +48,7 @@ def build(settings: Settings) -> Services:
         cache=cache,
         predictor=Predictor(cache, max_explain_rows=settings.max_explain_rows),
         keys=build_keys(settings),
-        meters=Meters(processes, sampler_of=drifts.sampler),
+        meters=Meters(processes, sampler_of=drifts.sampler, shared=settings.workers > 1),
         drifts=drifts,
         trainer=_watch(settings) if settings.trainer else None,
     )

@@ -1,12 +1,13 @@
 """What this server has done, in numbers, and those of all its processes as Prometheus reads them.
 
 Counting is on the path of every prediction, so it is a few additions to plain lists. Each process writes its numbers
-to a file of its own now and then, and whichever is asked adds them up: a counter never goes back because a process
-ended. `prometheus_client` writes the page.
+to a file of its own now and then, and before it tells them, and whichever is asked adds them up: a counter never goes
+back because a process ended, however it did. `prometheus_client` writes the page.
 """
 
 import json
 import os
+import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -103,10 +104,14 @@ class Tally:
 
 
 class Meters:
-    """The numbers of this process, and below `folder` those of its siblings. Rows go to the samplers of models."""
+    """The numbers of this process, and below `folder` those of its siblings. Rows go to the samplers of models.
 
-    def __init__(self, folder: Path, *, sampler_of: Callable[[Model], Sampler]) -> None:
-        self._folder, self._sampler_of = folder, sampler_of
+    shared: whether there are siblings, who are to see these numbers.
+    """
+
+    def __init__(self, folder: Path, *, sampler_of: Callable[[Model], Sampler], shared: bool = True) -> None:
+        self._folder, self._sampler_of, self._shared = folder, sampler_of, shared
+        self._writing = threading.Lock()
         self._routes: dict[Route, Durations] = {}
         self._served: dict[Served, Tally] = {}
         self._failed: dict[tuple[str, str, int], int] = {}
@@ -136,15 +141,20 @@ class Meters:
             self._served[Served(protocol, model.name, model.version)] = found
         return found  # type: ignore[no-any-return]
 
-    def write(self) -> None:
-        """Let the other processes see these numbers. A folder that cannot be written costs only that."""
-        with suppress(OSError):
-            make_folder(self._folder)
-            write_atomic(self._folder / f"{os.getpid()}.json", json.dumps(self._plain()).encode())
+    def write(self) -> dict[str, Any]:
+        """Let the other processes see these numbers, which are returned. A folder that cannot be written costs only
+        that."""
+        with self._writing:
+            plain = self._plain()
+            with suppress(OSError):
+                make_folder(self._folder)
+                write_atomic(self._folder / f"{os.getpid()}.json", json.dumps(plain).encode())
+        return plain
 
     def collect(self) -> Iterator[Metric]:
         """The families of all processes, as `prometheus_client` collects them."""
-        plains = [self._plain(), *self._siblings()]
+        # What is told is written first: it would be missed if this process were killed, and a counter went back.
+        plains = [self.write() if self._shared else self._plain(), *self._siblings()]
         yield from _requests([entry for plain in plains for entry in plain["routes"]])
         yield from _predictions([entry for plain in plains for entry in plain["served"]])
         yield _failures([entry for plain in plains for entry in plain["failed"]])

@@ -77,6 +77,22 @@ def test_processes_are_added_up_and_a_dead_ones_numbers_stay(tmp_path, monkeypat
     assert (buckets["0.0025"], buckets["0.005"], buckets[str(SECONDS[-1])], buckets["+Inf"]) == (0, 3, 3, 6)
 
 
+def test_a_number_that_was_told_is_told_still_once_its_process_was_killed(tmp_path, monkeypatch):
+    told = []
+    for process in (1, 2):
+        monkeypatch.setattr(os, "getpid", lambda process=process: process)
+        meters = Meters(tmp_path, sampler_of=lambda _: Sampler(None))
+        meters.request("GET", "/x", 200, 0.003)
+        families = {family.name: family for family in meters.collect()}
+        told.append(families["neurona_http_requests"].samples[0].value)
+    assert told == [1, 2]
+
+
+def test_one_process_alone_writes_nothing(tmp_path):
+    assert list(Meters(tmp_path, sampler_of=lambda _: Sampler(None), shared=False).collect())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_every_metric_is_in_the_documentation(site, client):
     site.train()
     client.post("/v1/models/iris/predict", json={"instances": [[1, 2, 3, 4]]})
