@@ -101,8 +101,8 @@ class Repository(Catalogue):
                 raise AliasNotFound(name=name, alias=alias)
             self._write(name, aliases.moved(alias, None, at=self._now()))
 
-    def rollback(self, name: str) -> int:
-        """Points production at what it was before, and returns that version; again: further back.
+    def rollback(self, name: str) -> tuple[int | None, int]:
+        """Points production at what it was before (again: further back); where it pointed until now, and does now.
 
         Versions deleted since are passed over. `NothingToRollBack` if nothing is left to go back to.
         """
@@ -112,7 +112,7 @@ class Repository(Catalogue):
             if version is None:
                 raise NothingToRollBack(name=name)
             self._write(name, aliases.moved(PRODUCTION, version, at=self._now(), rollback=True))
-        return version
+        return aliases.targets.get(PRODUCTION), version
 
     def delete_version(self, name: str, version: int) -> None:
         """Removes a version; `VersionInUse` while an alias points at it. Its number is never used again."""

@@ -85,7 +85,7 @@ def machine(make_model):
                 with pytest.raises((NothingToRollBack, ModelNotFound)):
                     self.repository.rollback("iris")
                 return
-            assert self.repository.rollback("iris") == below[-1]
+            assert self.repository.rollback("iris")[1] == below[-1]
             self.trail = below
             self.aliases["production"] = below[-1]
 

@@ -1,6 +1,7 @@
 """Claims about models on disk."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import numpy as np
@@ -226,11 +227,20 @@ def test_rolling_back_twice_walks_further_back_until_nothing_is_left(repository,
     publish(repository, make_model, 1, 2, 3)
     for version in (1, 2, 3):
         repository.set_alias("iris", "production", version)
-    assert repository.rollback("iris") == 2
-    assert repository.rollback("iris") == 1
+    assert repository.rollback("iris") == (3, 2)
+    assert repository.rollback("iris") == (2, 1)
     with pytest.raises(NothingToRollBack):
         repository.rollback("iris")
     assert repository.aliases("iris") == {"production": 1}
+
+
+def test_of_several_who_roll_back_at_once_each_hears_where_he_found_production(root, repository, make_model):
+    publish(repository, make_model, *range(1, 10))
+    for version in range(1, 10):
+        repository.set_alias("iris", "production", version)
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(lambda _: Repository(root).rollback("iris"), range(8)))
+    assert sorted(told) == [(version + 1, version) for version in range(1, 9)]
 
 
 def test_a_version_with_an_alias_is_not_deleted_and_a_deleted_one_is_gone_for_good(repository, make_model):

@@ -220,8 +220,7 @@ def delete_alias(rooms: Rooms, name: Name, alias: Alias) -> Response:
     },
 )
 def rollback(rooms: Rooms, name: Name) -> AliasAnswer:
-    previous = rooms.repository.aliases(name).get(PRODUCTION)
-    version = rooms.repository.rollback(name)
+    previous, version = rooms.repository.rollback(name)
     rooms.cache.refresh(name)
     return AliasAnswer(model=name, alias=PRODUCTION, version=version, previous=previous)
 
