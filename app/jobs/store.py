@@ -134,10 +134,11 @@ class JobStore:
         counts.update({row.state: row.count for row in found})
         return counts, trained, rate
 
-    def cancel(self, job_id: str) -> Job:
+    def cancel(self, job_id: str, *, check: Callable[[Job], object] = lambda _: None) -> Job:
         """End a job as cancelled; whoever trains it is refused its next write.
 
-        Raises: JobNotFound; JobFinished.
+        `check` looks whether that may still be, while nobody can bring the job to another end.
+        Raises: JobNotFound; JobFinished; whatever `check` raises.
         """
         with writing(self._engine) as connection:
             unfinished = update(jobs).where(jobs.c.id == job_id, jobs.c.state.not_in(FINAL))
@@ -145,6 +146,7 @@ class JobStore:
             job = read_job(connection, job_id)
             if not done:
                 raise JobFinished(id=job_id, state=job.state)
+            check(job)
             return job
 
     @contextmanager

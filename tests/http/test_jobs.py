@@ -8,6 +8,11 @@ import time
 
 import pytest
 
+from app.bootstrap import build_workplace
+from app.errors import StorageFailed
+from app.jobs.ending import Ending
+from app.training.body import run_job
+
 ROWS = {"instances": [[i / 10] for i in range(40)], "labels": ["ab"[i >= 20] for i in range(40)]}
 
 
@@ -120,6 +125,29 @@ def test_a_cancelled_job_is_final(client, site):
     assert (answer.status_code, answer.json()["state"]) == (202, "cancelled")
     again = client.post(f"/v1/jobs/{job['id']}/cancel")
     assert (again.status_code, again.json()["code"]) == (409, "job_finished")
+
+
+def test_a_job_that_lost_the_database_after_it_had_published_is_no_longer_cancelled(
+    site, client, monkeypatch
+):
+    job = client.post("/v1/models/m/train?max_epochs=10", json=ROWS).json()
+    place = build_workplace(site.settings)
+    _, attempt = place.jobs.claim()
+
+    def lost(*_, **__):
+        raise StorageFailed(what="use its database", reason="it cannot be reached")
+
+    with monkeypatch.context() as away:
+        away.setattr(Ending, "succeed", lost)
+        with pytest.raises(StorageFailed):
+            run_job(place, job["id"], attempt)
+    assert place.repository.aliases("m") == {"production": 1}
+    refused = client.post(f"/v1/jobs/{job['id']}/cancel")
+    assert (refused.status_code, refused.json()["code"]) == (409, "job_finished")
+    assert "published" in refused.json()["detail"]
+    place.jobs.requeue_running()
+    place.jobs.close()
+    assert site.work() == ["succeeded"]
     assert site.work() == []
 
 

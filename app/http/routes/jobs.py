@@ -11,7 +11,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel
 
-from app.errors import Invalid, Problem
+from app.errors import Invalid, JobFinished, Problem
 from app.http.event_stream import EventStream
 from app.http.feeds import Feeds
 from app.http.routes.dependencies import JobId, Limit, NumberCursor, Rooms
@@ -125,7 +125,13 @@ async def get_events(
 )
 def cancel_job(rooms: Rooms, job_id: JobId) -> Job:
     """A job that has reached a final state, or has begun to publish its version, is no longer cancelled (409)."""
-    return rooms.jobs.cancel(job_id)
+
+    def check(job: Job) -> None:
+        """An attempt that was killed, or lost the database, after it had published left a job that is to end yet."""
+        if job.kind == "train" and job.version in rooms.repository.versions(job.model):
+            raise JobFinished(id=job.id, state="published its version")
+
+    return rooms.jobs.cancel(job_id, check=check)
 
 
 async def _events(feeds: Feeds, cache: ModelCache, job_id: str, after: int) -> AsyncGenerator[bytes, None]:
