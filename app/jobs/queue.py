@@ -187,8 +187,9 @@ class JobQueue:
         self._put_back(job_id, attempt, jobs.c.setbacks, most, failure)
 
     def due_webhooks(self, now: float, *, limit: int = 20) -> list[Job]:
-        """Ended jobs whose webhook is to be tried, the longest due first; `now` in seconds since the epoch."""
-        query = select(jobs).where(jobs.c.webhook_due <= now).order_by(jobs.c.webhook_due).limit(limit)
+        """Ended jobs whose webhook is to be tried, those least tried first; `now` in seconds since the epoch."""
+        order = (jobs.c.webhook_tries, jobs.c.webhook_due)
+        query = select(jobs).where(jobs.c.webhook_due <= now).order_by(*order).limit(limit)
         with reading(self._engine) as connection:
             return [to_job(row) for row in connection.execute(query)]
 

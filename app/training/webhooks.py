@@ -7,8 +7,8 @@ import logging
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -25,13 +25,23 @@ _LOOK_SECONDS = 1.0
 _LEASE_SECONDS = 120.0  # longer than a round of tries
 _SECONDS = 10.0  # for one try
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 600.0
-_TOGETHER = 4
 _GONE = 410
 _TRANSLATED = IPv6Network("64:ff9b::/96")  # an IPv4 address in disguise, RFC 6052
 
 
 class Refused(Exception):
     """An address that webhooks are not sent to."""
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """Let no fault end the thread."""
+    try:
+        yield
+    except StorageFailed:
+        pass  # the trainer tells of it
+    except Exception:
+        log.exception("webhooks could not be sent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,20 +58,21 @@ class Webhooks:
         """Deliver until `stop` is set. Of several senders on one database, one sends at a time."""
         owner = secrets.token_hex(8)
         while not stop.wait(_LOOK_SECONDS):
-            try:
+            with _guarded():
                 due = self.jobs.due_webhooks(self.now())
                 if due and self.jobs.hold_lease("webhooks", owner, _LEASE_SECONDS):
                     self.deliver(due)
-            except StorageFailed:
-                pass  # the trainer tells of it
-            except Exception:
-                log.exception("webhooks could not be sent")
 
     def deliver(self, due: Sequence[Job]) -> None:
-        """Try these, a few at a time."""
-        with ThreadPoolExecutor(_TOGETHER) as pool:
-            list(pool.map(self._deliver, due))
+        """Try these, all at once: one that does not answer holds no other up, nor, in a daemon thread, the trainer's
+        end."""
+        threads = [threading.Thread(target=self._deliver, args=(job,), daemon=True) for job in due]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
+    @_guarded()
     def _deliver(self, job: Job) -> None:
         assert job.webhook is not None
         tries = job.webhook_tries + 1

@@ -224,6 +224,28 @@ def test_who_answers_a_letter_at_a_time_does_not_hold_the_others_up(webhooks, be
         thread.join()
 
 
+def test_who_never_answers_holds_up_no_other_and_not_the_end_of_the_trainer(
+    webhooks, bench, time, listener, monkeypatch
+):
+    monkeypatch.setattr("app.training.webhooks._SECONDS", 2)
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
+        for _ in range(19):
+            ended(bench, f"http://localhost:{silent.getsockname()[1]}/")
+        ended(bench, listener.url)
+        began = monotonic()
+        sender = threading.Thread(target=deliver, args=(webhooks, time), daemon=True)
+        sender.start()
+        while not listener.heard:
+            assert monotonic() - began < 1.9
+            sleep(0.01)
+        others = set(threading.enumerate()) - {sender}
+        assert all(each.daemon for each in others if "_deliver" in each.name)
+        sender.join()
+    ended(bench, listener.url)
+    time.now += 100
+    assert [job.webhook_tries for job in webhooks.jobs.due_webhooks(time())] == [0, *[1] * 19]
+
+
 def test_a_fault_of_the_records_ends_no_sender(webhooks, bench, time, listener, monkeypatch, caplog):
     job, real, stop = ended(bench, listener.url), JobQueue.due_webhooks, threading.Event()
     faults = iter([ValueError("a record that cannot be read"), StorageFailed(what="read", reason="gone")])
