@@ -122,7 +122,8 @@ class Repository(Catalogue):
             by = next((alias for alias, target in aliases.targets.items() if target == version), None)
             if by is not None:
                 raise VersionInUse(name=name, version=version, by=f"alias {by!r}")
-            self._write(name, aliases)
+            if aliases.last_version < version:  # else nothing is written, which a full disk would refuse
+                self._write(name, aliases)
             folder.remove_tree(self._root / name / str(version))
 
     def delete_model(self, name: str) -> None:

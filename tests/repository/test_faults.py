@@ -1,5 +1,6 @@
 """Claims about what is left when the disk, the process or the right to write fails at any moment."""
 
+import errno
 import multiprocessing
 import os
 import shutil
@@ -10,6 +11,7 @@ import pytest
 
 from app.errors import StorageFailed
 from app.repository.repository import Repository
+from app.storage import folder
 from app.storage.folder import LEFTOVERS
 
 
@@ -68,15 +70,29 @@ def test_whichever_call_of_a_change_fails_aliases_point_at_whole_versions_and_nu
         fail_at += 1
         shutil.rmtree(root, ignore_errors=True)
         faulty_os(0)
-        for version in (1, 2, 3):
+        for version in (1, 2):
             repository.publish(make_model(version))
-        repository.set_alias("iris", "production", 1)
-        repository.set_alias("iris", "production", 2)
+            repository.set_alias("iris", "production", version)
+        repository.publish(make_model(3))
         faulty_os(fail_at)
         failed = refusal(lambda: change(repository)) is not None
         assert only_whole_things_are_listed(repository)
         assert repository.last_version("iris") == 3
     assert fail_at > 5
+
+
+def test_a_full_disk_is_no_reason_to_keep_an_old_version(repository, make_model, root, monkeypatch):
+    for version in (1, 2):
+        repository.publish(make_model(version))
+    repository.set_alias("iris", "production", 2)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(folder, "write_new", full)
+    repository.delete_version("iris", 1)
+    assert repository.versions("iris") == [2]
+    assert repository.last_version("iris") == 2
 
 
 def _publish_and_die(root, make_model, install, fail_at):
