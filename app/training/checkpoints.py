@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from app.storage.folder import make_folder, remove_tree, reported, write_atomic
+from app.storage.folder import make_folder, remove_tree, reported, sweep, write_atomic
 from core import network
 from core.arrays import Array
 from core.network import Params
 
 FORMAT = 3
+_KEPT = 2  # attempts whose checkpoints are kept: the newest, and the one before in case that is damaged
+_ABANDONED_SECONDS = 60.0  # a file that nobody has written to for so long is one that a killed worker began
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,7 @@ class Checkpoints:
     """One folder a job, one file an attempt; a later attempt starts from the newest.
 
     An attempt that was superseded but still lives writes only to its own file, which then is no longer the newest.
+    However many attempts there are, the room that they take is that of two or three checkpoints.
     """
 
     def __init__(self, root: Path) -> None:
@@ -55,10 +59,14 @@ class Checkpoints:
         with reported("write a checkpoint"):
             make_folder(home)
             write_atomic(home / f"{attempt:06d}.npz", _to_bytes(checkpoint))
+        for old in _files(home)[_KEPT:]:
+            with suppress(OSError):
+                old.unlink()
+        sweep(home, before=time.time() - _ABANDONED_SECONDS)
 
     def newest(self, job_id: str) -> Checkpoint:
         """The newest whole checkpoint of a job; the beginning, if there is none."""
-        for path in sorted((self._root / job_id).glob("[0-9]*.npz"), reverse=True):
+        for path in _files(self._root / job_id):
             try:
                 return _from_bytes(path.read_bytes())
             except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
@@ -69,6 +77,11 @@ class Checkpoints:
         """Forget a job that has reached a final state."""
         with suppress(OSError):  # what is left over is only space
             remove_tree(self._root / job_id)
+
+
+def _files(home: Path) -> list[Path]:
+    """A job's checkpoints, the newest attempt's first."""
+    return sorted(home.glob("[0-9]*.npz"), reverse=True)
 
 
 def _to_bytes(checkpoint: Checkpoint) -> bytes:

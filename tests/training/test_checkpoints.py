@@ -1,8 +1,12 @@
 """A checkpoint gives back what it was given, to the bit; a broken one is passed over."""
 
+import os
+import time
+
 import numpy as np
 import pytest
 
+from app.storage.folder import WRITING
 from app.training.checkpoints import Checkpoint, Checkpoints, Finished
 from core.committee import begin, from_arrays, to_arrays
 from core.network import initialise
@@ -53,6 +57,19 @@ def test_a_later_attempts_checkpoint_wins_whenever_it_was_written(checkpoints):
     checkpoints.save("job_a", 2, some(sequence=5))
     checkpoints.save("job_a", 1, some(sequence=9))
     assert checkpoints.newest("job_a").sequence == 5
+
+
+def test_many_attempts_leave_two_checkpoints_and_nothing_that_was_begun_long_ago(checkpoints, tmp_path):
+    home = tmp_path / "checkpoints" / "job_a"
+    checkpoints.save("job_a", 1, some())
+    for name, age in (("a", 3600), ("b", 0)):
+        begun = home / f"{WRITING}{name}"
+        begun.write_bytes(b"half")
+        os.utime(begun, (time.time() - age,) * 2)
+    for attempt in (4, 5, 9, 10, 3):
+        checkpoints.save("job_a", attempt, some(sequence=attempt))
+    assert {path.name for path in home.iterdir()} == {"000009.npz", "000010.npz", f"{WRITING}b"}
+    assert checkpoints.newest("job_a").sequence == 10
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(checkpoints, tmp_path):
