@@ -32,6 +32,7 @@ from app.times import timestamp, utc_now
 from core.network import Params
 
 LOCK = ".lock"
+_ABANDONED_SECONDS = 3600.0  # what was begun longer ago, a writer that was killed has left
 
 
 class Repository(Catalogue):
@@ -70,6 +71,7 @@ class Repository(Catalogue):
         with ExitStack() as stack:
             with folder.reported(what):
                 folder.make_folder(home)
+                folder.sweep(home, before=self._clock().timestamp() - _ABANDONED_SECONDS)
                 staged = stack.enter_context(folder.staging(home))
                 folder.write_new(staged / WEIGHTS, weights)
                 folder.write_new(staged / CARD, card)
@@ -136,7 +138,7 @@ class Repository(Catalogue):
             for version in self.versions(name):
                 folder.remove_tree(self._root / name / str(version))
 
-    def sweep(self, *, older_than_seconds: float = 3600.0) -> int:
+    def sweep(self, *, older_than_seconds: float = _ABANDONED_SECONDS) -> int:
         """Deletes what crashed writers left unfinished; how many things that were."""
         before = self._clock().timestamp() - older_than_seconds
         with folder.reported("clear away unfinished models"):

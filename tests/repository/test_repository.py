@@ -290,6 +290,14 @@ def test_the_sweep_takes_what_crashed_writers_left_an_hour_ago(repository, make_
     assert repository.versions("iris") == [1]
 
 
+def test_what_a_crashed_writer_left_goes_with_the_models_next_version(repository, make_model, root):
+    publish(repository, make_model, 1)
+    (root / "iris" / ".staging-dead").mkdir()
+    later = datetime.fromtimestamp(datetime.now(UTC).timestamp() + 3700, UTC)
+    Repository(root, clock=lambda: later).publish(make_model(2))
+    assert {path.name for path in (root / "iris").iterdir()} == {".lock", "1", "2"}
+
+
 def test_a_stamp_is_another_one_after_every_change_of_what_a_reference_means(repository, make_model):
     publish(repository, make_model, 1, 2)
     assert repository.stamp("iris") is None
