@@ -60,6 +60,17 @@ def test_a_file_becomes_a_model_that_predicts_on_the_page(page, neurona):
     )
 
 
+def test_the_page_is_the_same_when_it_is_loaded_again(page, neurona):
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.goto(neurona.server.url)
+    for _ in range(2):
+        expect(page.locator("#no-models:visible, #models tbody tr").first).to_be_attached()
+        page.reload()
+    expect(page.locator("#no-models:visible, #models tbody tr").first).to_be_attached()
+    assert complaints == []
+
+
 def test_the_page_goes_on_asking_where_the_server_could_not_answer(page, neurona):
     page.clock.install()
     page.route("**/v1/jobs?*", lambda route: route.fulfill(status=503, json={"detail": "not now"}), times=1)
