@@ -35,7 +35,7 @@ from app.http.routes import (
     training,
 )
 from app.http.services import Services
-from app.http.shutdown import at_stop, end_with_parent
+from app.http.shutdown import at_stop, end_with_parent, end_within
 from app.http.wire.json_document import Parser
 from app.settings import Settings
 
@@ -69,6 +69,7 @@ _TAGS = [
     {"name": "server", "description": "Health, limits, metrics."},
 ]
 _FOLLOW_SECONDS = 0.5  # between two looks at what the models that are held have come to mean
+_TELL_SECONDS = 2.0  # that a collector gets to hear the rest at shutdown
 _SHARE_SECONDS = 1.0  # between two times that this process shows its numbers to the others
 
 log = logging.getLogger("neurona.http")
@@ -120,6 +121,10 @@ def create_app(services: Services) -> Application:
                 share.cancel()
                 await anyio.to_thread.run_sync(services.meters.write)
             await anyio.to_thread.run_sync(services.stop)
+            if (
+                settings.opentelemetry
+            ):  # what is left to tell is told now; a collector that is away takes a minute
+                end_within(_TELL_SECONDS)
 
     app = Application(
         title="Neurona",

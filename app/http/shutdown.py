@@ -38,6 +38,13 @@ def at_stop(begin: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, before[number])
 
 
+def end_within(seconds: float) -> None:
+    """Have this process, whose work is all done, be gone by then, whatever it still waits for."""
+    timer = threading.Timer(seconds, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
+
+
 def end_with_parent() -> None:
     """Have this process end when the server that started it as one of several is gone, however that died.
 

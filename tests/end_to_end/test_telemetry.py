@@ -1,6 +1,7 @@
 """What the server tells of itself to its operator: spans to a collector, and lines of a log that join by ids."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -81,6 +82,18 @@ def test_a_collector_hears_of_predictions_and_of_everything_else_but_of_no_data(
     assert collector.metrics.qsize() > 0
     assert collector.other == [], "and no logs, which would hold what callers sent"
     assert str(SECRET) not in str(spans) + str(list(collector.metrics.queue))
+
+
+def test_a_collector_that_takes_connections_and_never_answers_does_not_hold_the_servers_end_up(
+    own, monkeypatch
+):
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        live = own(opentelemetry=True, trainer=False, models=Path("models").resolve())
+        for _ in range(600):  # more than the exporter sends at once
+            live.predict("iris", *ROWS["instances"])
+        live.http.close()
+        assert live.server.stop() == 0  # within 10 s
 
 
 def test_lines_about_a_request_its_job_and_the_jobs_training_join_by_their_ids(own):
