@@ -69,7 +69,7 @@ _TAGS = [
     {"name": "server", "description": "Health, limits, metrics."},
 ]
 _FOLLOW_SECONDS = 0.5  # between two looks at what the models that are held have come to mean
-_TELL_SECONDS = 2.0  # that a collector gets to hear the rest at shutdown
+_TELL_SECONDS = 2.0  # for a collector to hear the rest at shutdown; one that is away would take a minute
 _SHARE_SECONDS = 1.0  # between two times that this process shows its numbers to the others
 
 log = logging.getLogger("neurona.http")
@@ -121,9 +121,7 @@ def create_app(services: Services) -> Application:
                 share.cancel()
                 await anyio.to_thread.run_sync(services.meters.write)
             await anyio.to_thread.run_sync(services.stop)
-            if (
-                settings.opentelemetry
-            ):  # what is left to tell is told now; a collector that is away takes a minute
+            if settings.opentelemetry:
                 end_within(_TELL_SECONDS)
 
     app = Application(
