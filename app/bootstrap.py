@@ -3,7 +3,6 @@
 import os
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from app.datasets.limits import Limits
 from app.datasets.store import DatasetStore
@@ -14,10 +13,13 @@ from app.http.meters import Meters
 from app.http.services import Services
 from app.jobs import FeedbackStore, JobQueue, JobStore
 from app.repository.cache import ModelCache
+from app.repository.catalogue import folders
 from app.repository.model import profile_in
-from app.repository.repository import Repository
+from app.repository.names import is_name
+from app.repository.repository import LOCK, Repository
 from app.serving.predictor import Predictor, warm
 from app.settings import Settings
+from app.storage.folder import lock, make_folder
 from app.training.body import run_job
 from app.training.checkpoints import Checkpoints
 from app.training.workplace import Workplace
@@ -87,12 +89,23 @@ def _watch(settings: Settings) -> TrainerWatch:
 
 
 def _seed(seed: Path | None, models: Path) -> None:
-    """Give an empty repository the models that ship: all, or after a crash none."""
-    if seed is None or (models.exists() and any(models.iterdir())):
+    """Give an empty repository the models that ship: all, or after a crash none or, with the next start, all."""
+    begun = models / ".seeding"
+
+    def wanted() -> bool:
+        return begun.exists() or not any(is_name(name) for name in folders(models))
+
+    if seed is None or not wanted():
         return
-    models.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with TemporaryDirectory(prefix=".models-", dir=models.parent) as place:
-            shutil.copytree(seed, Path(place) / "models").rename(models)
-    except OSError:  # a folder of its own disk, as a volume is, or another process was first
-        shutil.copytree(seed, models, dirs_exist_ok=True)
+    make_folder(models)
+    with lock(models / LOCK):
+        if not wanted():
+            return  # another process was first
+        begun.mkdir(exist_ok=True)
+        missing = [name for name in folders(seed) if is_name(name) and not (models / name).exists()]
+        for name in missing:
+            shutil.rmtree(begun / name, ignore_errors=True)
+            shutil.copytree(seed / name, begun / name)
+        for name in missing:
+            (begun / name).rename(models / name)
+        shutil.rmtree(begun)

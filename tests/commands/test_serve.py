@@ -9,6 +9,7 @@ import pytest
 from app import bootstrap
 from app.commands import serve, trainer
 from app.commands.serve import with_room
+from app.repository.repository import Repository
 from app.settings import Settings
 
 
@@ -100,7 +101,7 @@ def test_a_crash_while_they_are_copied_leaves_an_empty_repository(tmp_path, monk
         patch.setattr("app.bootstrap.shutil.copytree", killed)
         with pytest.raises(KeyboardInterrupt):
             bootstrap._seed(seed, models)
-    assert not models.exists()
-    models.mkdir()
+    assert Repository(models).names() == []
+    assert not [path for path in models.iterdir() if not path.name.startswith(".")]
     bootstrap._seed(seed, models)
-    assert sorted(path.name for path in models.iterdir()) == ["a", "b"]
+    assert sorted(path.name for path in models.iterdir()) == [".lock", "a", "b"]

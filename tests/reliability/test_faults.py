@@ -1,15 +1,17 @@
 """Whichever call to the disk fails, only whole things are there afterwards, and a second try succeeds."""
 
 import errno
+import shutil
 from pathlib import Path
 
 import pytest
 from local_server import ROOT
 
-from app.bootstrap import build_workplace
+from app.bootstrap import build, build_workplace
 from app.datasets.store import DatasetStore
 from app.errors import StorageFailed
 from app.jobs import JobStore, NewJob
+from app.repository.repository import Repository
 from app.settings import Settings
 from app.storage.folder import LEFTOVERS
 from app.training.body import run_job
@@ -143,3 +145,36 @@ def test_at_whatever_byte_the_disk_is_full_nothing_of_an_upload_is_kept(disk, ki
             assert leftovers(root) == []
     assert datasets.open(datasets.list()[0][0].id).labels.size in (150, 3000)
     assert tries > 3
+
+
+def test_a_repository_whose_seeding_was_cut_short_has_all_models_after_the_next_start(tmp_path, monkeypatch):
+    (tmp_path / "models" / "lost+found").mkdir(parents=True)  # a disk of its own
+    settings = Settings(
+        data=tmp_path / "data", models=tmp_path / "models", models_seed=ROOT / "models", trainer=False
+    )
+    repository = Repository(tmp_path / "models")
+    for files in range(7):  # all that there are
+        left = iter(range(files))
+
+        def killed(*arguments, left=left, copy=shutil.copyfile, **options):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return copy(*arguments, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("shutil.copyfile", killed)
+            with pytest.raises(KeyboardInterrupt):
+                build(settings)
+        assert repository.names() == []
+    real, renamed = Path.rename, iter([True])
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", lambda *both: real(*both) if next(renamed, False) else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            build(settings)
+    assert len(repository.names()) == 1
+    build(settings)
+    assert repository.names() == ["digits", "iris"]
+    repository.delete_model("iris")
+    build(settings)
+    assert repository.names() == ["digits"]
+    assert not (tmp_path / "models" / ".seeding").exists()
