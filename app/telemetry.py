@@ -44,7 +44,8 @@ def log_config(settings: Settings) -> dict[str, Any]:
         "neurona.access": {"level": "INFO" if settings.access_log else "WARNING"},
         "uvicorn": {"level": name},
         "uvicorn.error": {"level": name},
-        "distributed": {"level": "ERROR"},
+        "distributed": {"level": "ERROR", "propagate": True},  # whose own handlers are thereby removed
+        "tornado": {"level": "ERROR", "propagate": True},
     }
     return {
         "version": 1,

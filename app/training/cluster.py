@@ -1,12 +1,13 @@
 """The Dask cluster that jobs run on: one inside this machine, or the user's own."""
 
 import importlib
+import logging.config
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import dask
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Worker, WorkerPlugin
 from distributed.security import Security
 
 from app.errors import Unavailable
@@ -15,9 +16,25 @@ from app.training.yielding import Yielding
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+class Logging(WorkerPlugin):
+    """Has every worker of a cluster log as its trainer does, in place of Dask's own lines."""
+
+    name = "logging"
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+    def setup(self, worker: Worker) -> None:  # noqa: ARG002 - the form of a plugin
+        """Called in the worker's process."""
+        logging.config.dictConfig(self.config)
+
+
 @contextmanager
-def open_cluster(address: str | None, *, workers: int, threads: int, niceness: int) -> Iterator[Client]:
-    """A client of the cluster at `address`, or of one started here with `workers` processes of that niceness.
+def open_cluster(
+    address: str | None, *, workers: int, threads: int, niceness: int, logs: dict[str, Any]
+) -> Iterator[Client]:
+    """A client of the cluster at `address`, or of one started here with `workers` processes of that niceness, which
+    log as the `logging.config` dictionary `logs` says.
 
     Raises: Unavailable, where there is none to be had. What Dask leaves of it then may keep the process from ending.
     """
@@ -26,6 +43,7 @@ def open_cluster(address: str | None, *, workers: int, threads: int, niceness: i
             if address is None:
                 client = opened.enter_context(_embedded(workers))
                 client.register_plugin(Yielding(niceness))
+                client.register_plugin(Logging(logs))
             else:
                 client = opened.enter_context(Client(address, set_as_default=False))
         except (OSError, ValueError) as error:

@@ -18,6 +18,7 @@ from app.jobs import Failure, Job, JobQueue
 from app.machine import gigabytes, memory_available
 from app.settings import Settings
 from app.storage.folder import make_folder, reported
+from app.telemetry import log_config
 from app.training.cluster import call, has_workers, open_cluster
 from app.training.leftovers import sweep_checkpoints
 from app.training.mishaps import Broken, Lost, Mishap, SetBack
@@ -63,6 +64,7 @@ class Trainer:
                 workers=settings.trainer_workers,
                 threads=settings.trainer_threads,
                 niceness=settings.training_niceness,
+                logs=log_config(settings),
             ) as client:
                 log.info("trainer ready")
                 self.ready.set()

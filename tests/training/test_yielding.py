@@ -65,6 +65,6 @@ def test_a_session_that_is_its_own_is_lowered_as_a_whole() -> None:
 @pytest.mark.slow  # 2 s: a cluster of real processes
 def test_workers_of_the_embedded_cluster_are_nice_and_their_trainer_is_not() -> None:
     mine = os.getpriority(os.PRIO_PROCESS, 0)
-    with open_cluster(None, workers=1, threads=1, niceness=min(mine + 9, 19)) as client:
+    with open_cluster(None, workers=1, threads=1, niceness=min(mine + 9, 19), logs={"version": 1}) as client:
         assert set(client.submit(niceness_of_threads).result()) == {min(mine + 9, 19)}
     assert set(niceness_of_threads()) == {mine}
