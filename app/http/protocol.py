@@ -117,9 +117,10 @@ class LaneProtocol(Connection):
 
     def on_headers_complete(self) -> None:
         if (self.url, self.headers) != self._let_in_head:
-            self.check_head()
             self._let_in = self._door and self._door.let_in(self.url, self.headers, self.server)
             self._let_in_head = self._let_in and (self.url, self.headers.copy())
+            if self._let_in:
+                self.check_head()  # what goes on as uvicorn has it is checked where that begins
         if self._may_be_held():
             self._held, self._come = [], 0
         else:
