@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 import anyio.to_thread
 import orjson
 from pydantic import Field, model_validator
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from app.datasets.inline import as_cells
@@ -19,6 +20,7 @@ from app.jobs import Algorithm, Hyperparameters, Promote
 from app.jobs.records import Record, Webhook
 
 _OF_DATA = ("label", "name", "categorical")
+_LISTS = ("categorical", "hidden_layer_sizes")  # may be said item by item
 
 
 class Inline(Record):
@@ -150,11 +152,20 @@ def _check_alone(fields: Mapping[str, Any]) -> None:
         raise Invalid(Problem(message=message, location="query.dataset"))
 
 
-def check_fields(query: Iterable[str], known: Collection[str] = _OF_DATA) -> None:
+def check_fields(query: QueryParams, known: Collection[str] = _OF_DATA) -> None:
     """Raises: Invalid, for a field of a URL that says nothing of data: a mistyped `label` would go unnoticed."""
+    _check_once(query)
     for name in query:
         if name not in known:
             raise _unknown(name)
+
+
+def _check_once(query: QueryParams) -> None:
+    """Raises: Invalid, for a field that is said twice, of which one would go unnoticed."""
+    for name in query:
+        if name not in _LISTS and len(said := query.getlist(name)) > 1:
+            message = f"{name} is said {len(said)} times ({', '.join(map(repr, said[:5]))}); say it once"
+            raise Invalid(Problem(message=message, location=f"query.{name}"))
 
 
 def _unknown(name: str) -> Invalid:
@@ -177,6 +188,7 @@ def _merged(query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
 def _query_fields(request: Request) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     hyperparameters: dict[str, Any] = {}
+    _check_once(request.query_params)
     for name, text in request.query_params.items():
         if name in (*_OF_DATA, "dry_run"):
             continue

@@ -478,3 +478,18 @@ def test_metadata_is_bounded_by_a_setting(make_site):
     assert refused.status_code == 413
     assert "max_metadata_bytes" in refused.json()["detail"]
     assert client.get("/v1/info").json()["limits"]["max_metadata_bytes"] == 100
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "field"),
+    [
+        ("/v1/models/iris/train", "label=species&seed=1&seed=2", "seed"),
+        ("/v1/models/iris/train", "label=species&label=sepal_width", "label"),
+        ("/v1/datasets", "name=a&name=a", "name"),
+    ],
+)
+def test_a_field_that_the_url_says_twice_is_refused(client, iris_csv, path, query, field):
+    answer = client.post(f"{path}?{query}", content=iris_csv, headers={"content-type": "text/csv"})
+    [told] = answer.json()["errors"]
+    assert (answer.status_code, told["location"]) == (422, f"query.{field}")
+    assert f"{field} is said 2 times" in told["message"]
