@@ -10,7 +10,7 @@ import orjson
 from app.repository.model import Class, Model
 from core import encoding as encodings
 from core import network
-from core.encoding import Encoding
+from core.encoding import Column, Encoding, NumericColumn, VectorColumn
 
 FORMAT = 1
 
@@ -79,6 +79,24 @@ def outline(card: Mapping[str, Any]) -> Outline:
     return Outline(
         sizes=sizes, classes=classes, encoding=encoding, temperature=_temperature(card.get("temperature"))
     )
+
+
+def schema(card: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The columns of a row, in order, told as a dataset tells its own; None if the card does not say."""
+    try:
+        encoding = _encoding(card.get("encoding"))
+    except ValueError:
+        return None
+    return {"columns": [_column(column) for column in encoding.columns]}
+
+
+def _column(column: Column) -> dict[str, Any]:
+    if isinstance(column, VectorColumn):
+        return {"name": column.name, "type": "vector", "size": column.width}
+    if isinstance(column, NumericColumn):
+        return {"name": column.name, "type": "numeric"}
+    known = {"categories": len(column.categories)}
+    return {"name": column.name, "type": "categorical", **known, "boolean": column.boolean}
 
 
 def _sizes(value: object) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """Models are listed, moved by alias, rolled back, given away as weights, and deleted when nothing needs them."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -70,6 +71,21 @@ def test_a_card_tells_what_the_contract_asks(site, client):
         == client.get("/v1/models/iris@production/card").json()
         == card
     )
+
+
+def test_a_card_tells_the_columns_as_a_dataset_does(site, client, mixed):
+    rows, labels = mixed()
+    job = site.train_on("mixed", {"instances": rows, "labels": labels}, hyperparameters={"max_epochs": 2})
+    told = client.get(f"/v1/datasets/{job['dataset']}").json()["columns"]
+    kept = [{k: v for k, v in column.items() if k not in ("missing", "dtype")} for column in told]
+    assert client.get("/v1/models/mixed/card").json()["schema"] == {"columns": kept}
+
+
+def test_a_card_that_tells_no_columns_is_shown_without(site, client):
+    site.train()
+    file = site.settings.models / "iris" / "1" / "model.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "encoding": [1]}))
+    assert client.get("/v1/models/iris/card").json()["schema"] is None
 
 
 def test_an_alias_is_moved_and_followed(site, client):

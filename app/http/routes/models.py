@@ -14,6 +14,7 @@ from app.http.routes.examples import CONFLICT, NOT_FOUND, PROBLEMS, answer, bina
 from app.http.routes.feedback import FeedbackOnVersion, on_version
 from app.http.routes.samples import ALIAS, CARD, MODEL, MODEL_DETAILS, ROLLED_BACK
 from app.http.services import Services
+from app.repository import card as cards
 from app.repository.names import PRODUCTION
 
 router = APIRouter(tags=["models"])
@@ -143,7 +144,8 @@ def get_card(rooms: Rooms, ref: Ref) -> dict[str, Any]:
     """Schema, classes, sizes, resolved hyperparameters, metrics, temperature and lineage."""
     name, version = rooms.repository.resolve(ref)
     rooms.cache.refresh(name)
-    return rooms.repository.card(name, version)
+    card = rooms.repository.card(name, version)
+    return {**card, "schema": cards.schema(card)}
 
 
 @router.get(

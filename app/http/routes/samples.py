@@ -186,6 +186,7 @@ CARD: dict[str, Any] = {
     "version": 1,
     "format": 1,
     "created_at": "2026-01-31T12:44:08.330Z",
+    "schema": {"columns": [{"name": "sepal_length", "type": "numeric"}]},
     "algorithm": "relu_network",
     "classes": _SPECIES,
     "sizes": [20, 1280, 3],
