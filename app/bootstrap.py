@@ -9,7 +9,7 @@ from app.datasets.store import DatasetStore
 from app.http.cors import trusted
 from app.http.drift import Drifts
 from app.http.keys import Keys, read_keys
-from app.http.meters import Meters
+from app.http.meters import Meters, folder_of
 from app.http.services import Services
 from app.jobs import FeedbackStore, JobQueue, JobStore
 from app.repository.cache import ModelCache
@@ -35,7 +35,7 @@ def build(settings: Settings) -> Services:
     cache = ModelCache(
         place.repository, settings.model_cache_bytes, warm=warm, refresh_seconds=_REFRESH_SECONDS
     )
-    processes = settings.data / "metrics" / str(os.getppid())
+    processes = folder_of(settings.data, os.getppid())
     drifts = Drifts(
         processes / "drift",
         profile_of=lambda name, version: profile_in(place.repository.card(name, version)),

@@ -6,7 +6,6 @@ import logging.config
 import math
 import os
 import resource
-import shutil
 import signal
 import ssl
 from pathlib import Path
@@ -18,6 +17,7 @@ from uvicorn.supervisors import Multiprocess
 from app.bootstrap import build_keys
 from app.commands.configuration import configured, refuse
 from app.errors import Invalid
+from app.http import meters
 from app.http.keys import is_loopback, make_key
 from app.settings import Settings
 from app.telemetry import log_config
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     logging.config.dictConfig(log_config(settings))
     settings = with_room(settings)
     os.environ.update(settings.environment())
-    shutil.rmtree(settings.data / "metrics", ignore_errors=True)
+    meters.sweep(settings.data, os.getpid())
     if not is_loopback(settings.host):
         _show_key(settings)
     options: dict[str, Any] = {

@@ -7,7 +7,10 @@ back because a process ended, however it did. `prometheus_client` writes the pag
 
 import json
 import os
+import platform
+import shutil
 import threading
+import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,7 +29,23 @@ from app.storage.folder import make_folder, write_atomic
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
            0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # fmt: skip
 MOST_VERSIONS = 1000  # more than are served at a time
+_LEFT_SECONDS = 3600.0  # a living server of several processes writes every second
 NOTED = 200  # predictions noted before they are counted: a list takes them in a tenth of the time
+
+
+def folder_of(data: Path, server: int) -> Path:
+    """Where the processes of one server, whose parent has the number `server` on this machine, write their numbers.
+    Others may share the data folder, from other machines too."""
+    return data / "metrics" / f"{platform.node()}-{server}"
+
+
+def sweep(data: Path, server: int) -> None:
+    """Remove what an earlier server with that number left, and what no server has written to for an hour."""
+    own = folder_of(data, server)
+    for folder in (data / "metrics").glob("*"):
+        with suppress(OSError):
+            if folder == own or time.time() - folder.stat().st_mtime > _LEFT_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_room(kept: dict[Any, Any]) -> None:

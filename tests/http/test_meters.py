@@ -178,3 +178,16 @@ def test_versions_that_were_served_long_ago_are_let_go(tmp_path, monkeypatch):
         tally.add(None, 1, 0.0, 0.0, 0.0, -1.0)
     rows = next(family for family in kept.collect() if family.name == "neurona_prediction_rows")
     assert sorted(sample.labels["version"] for sample in rows.samples if sample.value) == ["2", "3", "4"]
+
+
+def test_a_server_that_starts_clears_away_its_own_numbers_and_old_ones_and_no_other_servers(tmp_path):
+    number = os.getpid()
+    own, others, old = (meters.folder_of(tmp_path, number + more) for more in (0, 1, 2))
+    for folder in (own, others, old):
+        (folder / "drift").mkdir(parents=True)
+        (folder / "7.json").write_text("{}")
+    long_ago = time.time() - 2 * 3600
+    os.utime(old, (long_ago, long_ago))
+    meters.sweep(tmp_path, number)
+    assert sorted(tmp_path.glob("metrics/*")) == [others]
+    assert (others / "7.json").exists()
