@@ -89,6 +89,9 @@ class Application(FastAPI):
 
     async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as FastAPI does."""
+        services: Services = self.state.services
+        if scope["type"] == "http" and not services.started.is_set():
+            await anyio.to_thread.run_sync(services.start_once)
         await super().__call__(scope, receive, send)
 
 
@@ -97,7 +100,7 @@ def create_app(services: Services) -> Application:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.feeds = Feeds(services.jobs)
+        app.state.feeds = Feeds(services.jobs)  # anew: those of an earlier life are closed
         end_with_parent()
         share = (
             asyncio.create_task(_every(_SHARE_SECONDS, services.meters.write, services.drifts.write))
@@ -138,7 +141,7 @@ def create_app(services: Services) -> Application:
     )
     settings = services.settings
     desk = Desk(services.predictor, Parser(), services.meters, settings.max_predict_rows)
-    app.state.services = services
+    app.state.services, app.state.feeds = services, Feeds(services.jobs)
     app.state.uploads = anyio.CapacityLimiter(settings.max_uploads)
     app.state.inference = Inference(
         predictor=services.predictor, settings=settings, meters=services.meters, parser=desk.parser

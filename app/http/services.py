@@ -38,16 +38,25 @@ class Services:
     drifts: Drifts
     trainer: TrainerWatch | None
     stopping: threading.Event = field(default_factory=threading.Event)
+    started: threading.Event = field(default_factory=threading.Event)
+    _starting: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
         """Make ready what needs it. Without a usable data folder the server still predicts, and tries again.
 
         What was stopped may be started again.
         """
+        self.started.set()
         self.stopping.clear()
         self.cache.sweep()
         if not self._prepared():
             threading.Thread(target=self._prepare_later, name="prepare", daemon=True).start()
+
+    def start_once(self) -> None:
+        """For a host that tells an application nothing of its life (ASGI leaves it free): start with a request."""
+        with self._starting:
+            if not self.started.is_set():
+                self.start()
 
     def _prepared(self) -> bool:
         """Whether database and folders are ready; then there is a trainer, too."""
