@@ -3,10 +3,10 @@
 Steps: 784-128-10, Adam, float32, batches of 128, 256 and 512; rows gathered at random out of 10,240, gradients,
 update, the loss looked at. Times of one thread are processor time. Each peer lives in a process of its own and is
 asked in turns, so that all meet the same machine; the table shows medians and their ratio to Neurona, and the part
-of Neurona's step that its matrix products alone would take. --race adds the time to a given test log loss, with
-the same network, batches and learning rate for all, on MNIST (bench/fetch_mnist.py first) and on a generated table
-of 1,000,000 x 32; --mnist the time to 0.98 test accuracy with every default. PyTorch may live in another
-environment: name its Python.
+of Neurona's step that its matrix products alone would take. --race adds the time to a given test log loss with the
+same network, on MNIST (bench/fetch_mnist.py first) and on a generated table of 1,000,000 x 32: with batches and
+learning rate for all as Neurona chooses them, and with the peers' own defaults; --mnist the time to 0.98 test
+accuracy with every default. PyTorch may live in another environment: name its Python.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ def torch(batch: int, fused: bool = False) -> Callable[[], object]:
 
 
 def torch_steps(
-    x: np.ndarray, labels: np.ndarray, sizes: tuple[int, ...], fused: bool
+    x: np.ndarray, labels: np.ndarray, sizes: tuple[int, ...], fused: bool, rate: float = RACE_RATE
 ) -> Callable[[np.ndarray, int], object]:
     """A function that takes steps through rows in a given order; its `logits` judges others."""
     import torch as t  # noqa: PLC0415 - each process loads its own peer
@@ -90,7 +91,7 @@ def torch_steps(
     t.manual_seed(0)
     rows_x, rows_y = t.from_numpy(x), t.from_numpy(labels)
     model = t.nn.Sequential(t.nn.Linear(*sizes[:2]), t.nn.ReLU(), t.nn.Linear(*sizes[1:]))
-    optimizer = t.optim.Adam(model.parameters(), lr=RACE_RATE, fused=fused)
+    optimizer = t.optim.Adam(model.parameters(), lr=rate, fused=fused)
 
     def steps(order: np.ndarray, batch: int) -> None:
         for rows in t.from_numpy(order).split(batch):
@@ -213,13 +214,11 @@ def race_neurona(
 
 
 def race_sklearn(
-    x: np.ndarray, labels: np.ndarray, sizes: tuple[int, ...], every: int
+    x: np.ndarray, labels: np.ndarray, sizes: tuple[int, ...], every: int, **said: float
 ) -> Iterator[Callable[..., object]]:
     from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 - each process loads its own peer
 
-    model = MLPClassifier(
-        sizes[1:-1], batch_size=RACE_BATCH, alpha=0.0, learning_rate_init=RACE_RATE, random_state=0
-    )
+    model = MLPClassifier(sizes[1:-1], random_state=0, **said)
     yield np.asarray
     while True:
         for start in range(0, len(x), every):  # views of rows that lie in no order
@@ -230,9 +229,9 @@ def race_sklearn(
 
 
 def race_torch(
-    x: np.ndarray, labels: np.ndarray, sizes: tuple[int, ...], every: int
+    x: np.ndarray, labels: np.ndarray, sizes: tuple[int, ...], every: int, rate: float = 1e-3
 ) -> Iterator[Callable[..., object]]:
-    steps, rng = torch_steps(x, labels, sizes, fused=True), np.random.default_rng(0)
+    steps, rng = torch_steps(x, labels, sizes, fused=True, rate=rate), np.random.default_rng(0)
     yield steps.logits
     while True:
         order = rng.permutation(len(x))
@@ -241,7 +240,13 @@ def race_torch(
             yield steps.logits
 
 
-RACERS = {"neurona": race_neurona, "scikit-learn": race_sklearn, "PyTorch, fused Adam": race_torch}
+RACERS = {
+    "neurona": race_neurona,
+    "scikit-learn": partial(race_sklearn, batch_size=RACE_BATCH, alpha=0.0, learning_rate_init=RACE_RATE),
+    "scikit-learn, its defaults": race_sklearn,
+    "PyTorch, fused Adam": partial(race_torch, rate=RACE_RATE),
+    "PyTorch, its default rate": race_torch,
+}
 
 
 def run_race(peer: str, name: str) -> None:
@@ -287,7 +292,7 @@ def race(name: str, torch_python: str) -> None:
             seconds, epochs = (statistics.median(each) for each in zip(*runs, strict=True))
             print(f"{peer:40}{seconds:12.1f}{epochs:9.1f}{ratio:12.2f}", flush=True)
         else:
-            print(f"{peer:40} not installed, or not there in 30 epochs")
+            print(f"{peer:40}not installed, or not there in 30 epochs")
 
 
 def mnist(name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -346,7 +351,7 @@ def main() -> None:
     parser.add_argument("--race", choices=TARGETS, nargs="*", default=(), help="time to a test log loss")
     parser.add_argument("--mnist", action="store_true", help="time to 0.98 as well")
     parser.add_argument("--epochs", type=int, default=40, help="most epochs that scikit-learn gets on MNIST")
-    parser.add_argument("--peer", choices=PEERS, help=argparse.SUPPRESS)
+    parser.add_argument("--peer", choices={**PEERS, **RACERS}, help=argparse.SUPPRESS)
     parser.add_argument("--batch", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--run", choices=TARGETS, help=argparse.SUPPRESS)
     options = parser.parse_args()
