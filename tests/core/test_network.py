@@ -101,6 +101,25 @@ def test_a_batch_in_pieces_has_the_cost_and_gradient_of_the_whole(make_params, r
     np.testing.assert_allclose(network.input_gradients(params, x, labels), by_input, atol=1e-16)
 
 
+@pytest.mark.parametrize("kind", ["float64", "uint8", "bool"])
+def test_rows_of_any_real_dtype_are_computed_in_the_dtype_of_the_parameters(make_params, rng, kind):
+    params, labels = make_params(4, 6, 3, dtype="float32"), np.arange(20) % 3
+    x = (rng.uniform(size=(20, 4)) * 3).astype(kind)
+    single = x.astype(np.float32)
+    assert np.array_equal(network.logits(params, x), network.logits(params, single))
+    assert network.logits(params, x).dtype == np.float32
+    assert network.loss(params, x, labels) == network.loss(params, single, labels)
+    for got, expected in zip(
+        network.loss_and_gradients(params, x, labels)[1],
+        network.loss_and_gradients(params, single, labels)[1],
+        strict=True,
+    ):
+        assert np.array_equal(got.weight, expected.weight)
+    by_input = network.input_gradients(params, x, labels)
+    assert np.array_equal(by_input, network.input_gradients(params, single, labels))
+    assert by_input.dtype == np.float32
+
+
 def test_l2_is_half_lambda_times_the_squared_weights_and_leaves_biases_free(make_params, rng):
     params, x, labels = make_params(4, 6, 3), rng.normal(size=(5, 4)), np.array([0, 1, 2, 0, 1])
     loss, plain = network.loss_and_gradients(params, x, labels)
