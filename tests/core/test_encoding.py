@@ -223,6 +223,8 @@ def test_columns_that_cannot_be_encoded_are_refused_by_name(columns, says):
     [
         ({"age": None}, "column 'age' is missing; columns given: 'count', 'animal', 'image'"),
         ({"age": np.zeros((40, 2))}, r"'age' must be numbers, got float64 \(40, 2\)"),
+        ({"age": np.full(40, "1")}, r"'age' must be numbers, got <U1 \(40,\)"),
+        ({"age": np.ones(40, complex)}, r"'age' must be numbers, got complex128 \(40,\)"),
         ({"age": Codes(np.zeros(40, np.int32), WORDS)}, "'age' must be numbers, got categories"),
         ({"animal": np.zeros(40)}, r"'animal' must be categories, got float64 \(40,\)"),
         ({"image": np.zeros((40, 5))}, r"'image' must be vectors of 6 numbers, got float64 \(40, 5\)"),

@@ -127,5 +127,8 @@ def test_classes_and_shapes_that_do_not_fit_are_refused(make_params):
     for baseline in (np.zeros(4), np.zeros((1, 5)), np.zeros((2, 5)), np.zeros(())):
         with pytest.raises(ValueError, match=r"baseline must have shape \(5,\)"):
             explain(make_params(5, 3), np.zeros((2, 5)), baseline, [0, 1])
+    for x in (np.zeros((2, 1)), np.zeros((2, 4)), np.zeros(5)):
+        with pytest.raises(ValueError, match=r"x must have shape \(rows, 5\)"):
+            explain(make_params(5, 3), x, np.zeros(5), [0, 1])
     with pytest.raises(ValueError, match="baseline must be an array of real numbers"):
         explain(make_params(5, 3), np.zeros((1, 5)), ["0"] * 5, [0])

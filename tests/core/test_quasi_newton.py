@@ -171,6 +171,9 @@ def test_a_move_over_many_rows_comes_in_pieces_and_they_change_no_bit(make_examp
     assert len(parts) >= 4 * len(whole)
     assert [each.train_loss for each in parts if each.fraction == 1] == [each.train_loss for each in whole]
     assert sum(each.rows for each in parts) == 100 * len(whole)
+    assert min(each.rows for each in parts) >= 0, (
+        "a move looks at all rows more than once, and is never told to go back"
+    )
     assert np.array_equal(parts[-1].state.parameters[0].weight, whole[-1].state.parameters[0].weight)
 
 

@@ -292,6 +292,17 @@ def test_nan_in_the_rows_is_found_in_the_first_step(make_examples):
         run(TrainingSpec(batch_size=None), train)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "momentum", "gradient_descent", "lbfgs"])
+def test_a_loss_that_is_not_finite_ends_it_though_every_parameter_is(optimizer):
+    """The label's logit is −∞ and the other one 0: the loss is infinite, and the gradient in the logits (1, −1)."""
+    spec = TrainingSpec(optimizer=optimizer, hidden_layer_sizes=(), batch_size=None, max_epochs=2)
+    start = (network.Dense(np.array([[0, -3e38]], np.float32), np.zeros(2, np.float32)),)
+    state = training.begin(spec, 1, 2, parameters=start)
+    train = Examples(np.array([[10]], np.float32), np.array([1]))
+    with np.errstate(all="warn"), pytest.raises(Diverged, match="inf in epoch 1, step 1 "):
+        run(spec, train, state=state)
+
+
 def test_no_yielded_state_holds_a_number_that_is_not_finite(make_examples):
     train = make_examples(20)
     spec = TrainingSpec(

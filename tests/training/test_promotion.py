@@ -98,6 +98,18 @@ def test_a_version_of_which_nothing_is_known_is_judged_as_a_whole_and_that_is_sa
     assert (told["rows"], told["promoted"]) == (150, True)
 
 
+def test_a_version_that_went_on_from_rows_that_it_is_judged_by_says_so(bench):
+    """Production has not learned from them, but where the new version began has."""
+    bench.train(algorithm="relu_network", given={"folds": 4, "max_epochs": 3})
+    given = {"folds": 3, "max_epochs": 3}
+    for warm_start, judged in (
+        (None, "on rows that neither has learned from"),
+        ("iris@1", "on rows that production or the new version may have learned from"),
+    ):
+        job = bench.train(algorithm="relu_network", given=given, warm_start=warm_start, promote="never")
+        assert (job.metrics["promotion"]["production"], job.metrics["promotion"]["judged"]) == (1, judged)
+
+
 def two_classes(bench):
     lines = IRIS.read_text().split("\n")
     return bench.place.datasets.ingest(["\n".join(lines[:101]).encode()], media_type="text/csv")[0].id
