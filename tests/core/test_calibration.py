@@ -29,10 +29,12 @@ def test_dividing_all_logits_divides_the_temperature(rng):
 
 
 @pytest.mark.parametrize("wrong", [1.0, TEMPERING])
-def test_the_cautious_loss_is_the_mean_over_labels_of_which_so_many_are_wrong(rng, wrong):
-    z, labels = rng.normal(size=(50, 3)), rng.integers(0, 3, 50)
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_the_cautious_loss_is_the_mean_over_labels_of_which_so_many_are_wrong(rng, wrong, classes):
+    z, labels = rng.normal(size=(50, classes)), rng.integers(0, classes, 50)
     logs = losses.log_softmax(z)
-    target = np.where(np.arange(3) == labels[:, None], 1 - wrong / 52, wrong / 52 / 2)
+    own = np.arange(classes) == labels[:, None]
+    target = np.where(own, 1 - wrong / 52, wrong / 52 / (classes - 1))
     assert cautious_loss(z, labels, wrong=wrong) == pytest.approx(
         -(target * logs).sum(axis=1).mean(), rel=1e-12
     )
@@ -67,6 +69,7 @@ def test_the_temperature_keeps_to_its_bounds():
 
 def test_logits_without_a_difference_keep_their_temperature():
     assert fit_temperature([[3.0, 3.0]] * 4, [0, 1, 1, 1]) == 1
+    assert fit_temperature([[3.0, 3.0], [-5.0, -5.0]], [0, 1]) == 1
 
 
 def test_logits_of_any_size_give_a_finite_temperature():

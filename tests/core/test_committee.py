@@ -91,12 +91,38 @@ def test_the_weights_of_the_rows_that_a_member_learns_from_have_mean_one(held, o
         assert np.array_equal(alone.state.parameters[0].weight, state.parameters[0].weight)
 
 
+@pytest.mark.parametrize("chunk", [1, 7, 8192])
+def test_a_member_begins_without_weights_on_what_it_never_hears_of(held, monkeypatch, chunk):
+    """Of the first row, and of the last, which is never held out, hear all who learn from them."""
+    monkeypatch.setattr(network, "CHUNK", chunk)
+    fold = np.r_[held.fold[:-1], -1]
+    x = np.zeros((90, 6), np.float32)
+    x[:, 0] = held.examples.x[:, 0]
+    x[fold == 1, 1] = x[0, 2] = x[-1, 3] = x[:, 4] = 1
+    given = held._replace(examples=held.examples._replace(x=x), fold=fold)
+    drawn = committee.begin(NETWORK[0], (6, 3), [None] * 3)
+    for number, member in enumerate(committee.fresh(NETWORK[0], given, 3).members):
+        (weight, bias), *rest = member.parameters
+        before = drawn.members[number].parameters
+        unheard = ~x[fold != number].any(axis=0)
+        assert unheard.tolist() == [False, number == 1, number == 0, False, False, True]
+        assert np.array_equal(weight, np.where(unheard[:, None], 0, before[0].weight))
+        assert np.array_equal(network.flatten(rest), network.flatten(before[1:]))
+        assert np.array_equal(bias, before[0].bias)
+
+
 @PATHS
 @pytest.mark.parametrize("chunk", [7, 2048])
 def test_going_on_from_anywhere_ends_in_the_same_bits(path, held, monkeypatch, chunk):
     """Also while an epoch is being judged, a few rows at a time."""
+    rows = sum(each.rows for each in run(path, held))
     monkeypatch.setattr(work, "JUDGED", chunk)
     whole = run(path, held, steps_per_yield=3)
+    for epoch in range(1, whole[-1].number + 1):
+        fractions = [each.fraction for each in whole if each.number == epoch]
+        assert fractions == sorted(fractions)
+        assert fractions[-1] == 1
+    assert sum(each.rows for each in whole) == rows
     for place in range(0, len(whole), 5):
         state = committee.from_arrays(path, committee.to_arrays(whole[place].state))
         rest = run(path, held, state, steps_per_yield=3)

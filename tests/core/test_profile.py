@@ -109,6 +109,24 @@ def test_training_rows_fall_where_they_were_counted_however_often_written_down(n
     assert made.drift(counts) == pytest.approx({"x": 0, "v": 0}, abs=1e-9)
 
 
+def test_every_kind_of_column_is_written_down_and_read_again(measured):
+    again = profiles.from_dict(json.loads(json.dumps(profiles.to_dict(measured))))
+    assert [vars(a) for a in again.traits] == [vars(b) for b in profiles.measure(table(0)).traits]
+
+
+def test_a_vector_is_known_by_the_mean_and_the_root_mean_square_of_its_elements():
+    rng = np.random.default_rng(0)
+    x = rng.normal(-1, 1, (500, 6))
+    x[::7, 2] = x[3] = np.nan
+    there = np.ma.masked_invalid(x)
+    norm = np.ma.sqrt((there**2).mean(axis=1))
+    oracle = profiles.measure({"mean": there.mean(axis=1).filled(np.nan), "norm": norm.filled(np.nan)})
+    for trait, expected in zip(profiles.measure({"v": x}).traits, oracle.traits, strict=True):
+        assert (trait.of, trait.counts) == (expected.column, expected.counts)
+        assert trait.edges == pytest.approx(expected.edges, rel=1e-6)
+        assert trait.counts[-1] == 1
+
+
 @given(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=100), st.integers(0, 3))
 def test_categories_are_found_by_their_words_whatever_the_codes(words, turn):
     vocabulary = ["a", "b", "c", "new"]

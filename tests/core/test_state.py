@@ -32,6 +32,11 @@ def test_a_spec_refuses_a_value_out_of_its_range_by_name(field, value):
         TrainingSpec(**{field: value})
 
 
+def test_a_spec_takes_the_edges_of_every_range():
+    spec = TrainingSpec(hidden_layer_sizes=(1,), momentum=0.0, batch_size=1, max_epochs=1, patience=1, l2=0.0)
+    assert network.sizes(training.begin(spec, 1, 1).parameters) == (1, 1, 1)
+
+
 def test_begin_makes_parameters_of_the_seed_and_moments_of_zero():
     spec = TrainingSpec(hidden_layer_sizes=(6,), seed=3)
     one, two = (training.begin(spec, 4, 3) for _ in range(2))

@@ -1,5 +1,6 @@
 """What is too deep, too slow or too strange is refused at once, and the server goes on."""
 
+import asyncio
 import json
 import logging
 import select
@@ -9,6 +10,8 @@ import time
 import httpx
 import pytest
 
+from app.errors import TooLarge
+from app.http.bodies import Patience, receive_body
 from app.telemetry import TextLines
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -244,3 +247,43 @@ def test_allow_names_every_method_of_a_path(client):
 def test_no_body_is_an_empty_request_and_blanks_are_no_json(shipped):
     assert shipped.post("/v2/repository/index").status_code == 200
     assert shipped.post("/v2/repository/index", content=b"\n", headers=JSON).status_code == 400
+
+
+@pytest.mark.parametrize("value", ["[]", "3", "null", '"iris"', "true"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/models/iris/train"),
+        ("POST", "/v1/models/iris/retrain"),
+        ("POST", "/v1/models/iris@1/verify"),
+        ("PUT", "/v1/models/iris/aliases/best"),
+    ],
+)
+def test_a_body_that_is_json_but_no_object_is_refused(shipped, method, path, value):
+    answer = shipped.request(method, path, content=value, headers=JSON)
+    assert (answer.status_code, answer.json()["detail"]) == (422, "the body is a JSON object")
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_no_more_of_a_body_is_taken_in_than_its_limit(waits):
+    """Of one that does not say how long it is, and comes in parts."""
+    taken = 0
+
+    async def receive():
+        nonlocal taken
+        if waits:
+            await asyncio.sleep(0)
+        taken += 1000
+        return {"type": "http.request", "body": bytes(1000), "more_body": taken < 10**6}
+
+    def receiving(limit):
+        patience = Patience(30.0, 60.0, 1024)
+        return asyncio.run(
+            receive_body(receive, "", limit=limit, setting="max_predict_bytes", patience=patience)
+        )
+
+    with pytest.raises(TooLarge, match=r"10.?000 bytes.*max_predict_bytes"):
+        receiving(10_000)
+    assert taken == 11_000
+    taken = 0
+    assert len(receiving(10**6)) == 10**6
