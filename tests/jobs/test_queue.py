@@ -1,12 +1,14 @@
 """A job is written by one attempt at a time, and its record has no gap and no double."""
 
 import threading
+from contextlib import closing
 
 import pytest
+import sqlalchemy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.errors import JobFinished, Superseded
+from app.errors import JobFinished, StorageFailed, Superseded
 from app.jobs import EpochRecord, Failure, JobQueue, JobStore, NewJob, Progress
 
 
@@ -99,6 +101,26 @@ def test_an_end_that_breaks_off_leaves_the_job_running(store, queue, new_job):
         end.succeed(hyperparameters={}, metrics={}, promoted=True, warnings=[])
         raise ZeroDivisionError
     assert store.get(job.id).state == "running"
+
+
+@pytest.mark.slow
+def test_an_end_that_the_database_let_go_of_is_known_before_anything_hangs_on_it(postgres, new_job):
+    """Another may have the job by then: production must not change hands for this one."""
+    url, confirmed = postgres.database(), []
+    with closing(JobStore(url)) as store, closing(JobQueue(url)) as queue:
+        store.prepare()
+        store.submit(new_job())
+        job, attempt = queue.claim()
+        other = sqlalchemy.create_engine(sqlalchemy.make_url(url), poolclass=sqlalchemy.NullPool)
+        others = "from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
+        cut = sqlalchemy.text("select pg_terminate_backend(pid) " + others)
+        with pytest.raises(StorageFailed), queue.ending(job.id, attempt) as end:  # noqa: PT012 - as a trainer does
+            end.confirm()
+            with other.connect() as connection:
+                connection.execute(cut)
+            end.confirm()
+            confirmed.append(job.id)
+        assert confirmed == []
 
 
 def test_a_job_that_is_being_ended_can_be_neither_cancelled_nor_taken_over(store, queue, url, new_job):

@@ -147,6 +147,7 @@ def test_a_bomb_is_too_large(refused, encoding, pack):
 
 
 def test_a_body_beyond_the_limit_is_too_large(refused):
+    assert "max_predict_bytes" not in refused("numeric", ({}, b" " * (1 << 20)))
     assert "max_predict_bytes" in refused("numeric", ({}, b" " * ((1 << 20) + 1)), 413)
 
 
