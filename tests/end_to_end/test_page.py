@@ -211,7 +211,7 @@ def test_a_stream_that_ends_too_early_is_gone_on_with_after_a_second(page, neuro
     page.route("**/events", cut)
     page.goto(str(neurona.http.base_url))
     page.locator(f"tr[data-key={job['id']}]").get_by_role("button").click()
-    expect(page.locator("#curve")).to_contain_text("1 epochs")
+    expect(page.locator("#curve-text")).to_contain_text("Epochs: 1.")
     for tries in (1, 2):
         page.clock.run_for(900)
         assert len(asked) == tries
@@ -219,7 +219,117 @@ def test_a_stream_that_ends_too_early_is_gone_on_with_after_a_second(page, neuro
             page.clock.run_for(200)
     expect(page.locator("#job-text")).to_contain_text("succeeded")
     assert asked == ["0", "1", "1"]
-    expect(page.locator("#curve")).to_contain_text(f"{len(neurona.epochs(job))} epochs")
+    expect(page.locator("#curve-text")).to_contain_text(f"Epochs: {len(neurona.epochs(job))}.")
+
+
+def test_a_form_is_sent_once_however_often_its_button_is_pressed(page, neurona):
+    sent: list[Route] = []
+    page.route("**/v1/models/iris/train*", lambda route: sent.append(route))  # noqa: PLW0108 - as above
+    page.goto(str(neurona.http.base_url))
+    page.set_input_files("input[name=file]", DATA / "iris.csv")
+    button = page.locator("#train button")
+    with page.expect_request("**/train*"):
+        button.click()
+    expect(button).to_have_text("Sending…")
+    button.click(force=True)
+    page.keyboard.press("Enter")
+    assert len(sent) == 1
+    sent[0].fulfill(status=413, json={"detail": "too large"})
+    expect(page.locator("#notice")).to_have_text("too large")
+    expect(button).to_have_text("Train")
+    with page.expect_request("**/train*"):
+        button.click()
+
+
+def test_a_model_is_called_as_the_file_chosen_last_unless_a_person_has_named_it(page, neurona):
+    page.goto(str(neurona.http.base_url))
+    named = [
+        ("_Größe (1).csv", "gr--e--1-"),
+        ("a" * 80 + ".csv", "a" * 64),
+        ("iris.v2.csv", "iris"),
+        ("__.csv", ""),
+    ]
+    for file, model in named:
+        page.set_input_files("input[name=file]", {"name": file, "mimeType": "text/csv", "buffer": b""})
+        expect(page.locator("input[name=model]")).to_have_value(model)
+    page.fill("input[name=model]", "mine")
+    page.set_input_files("input[name=file]", DATA / "iris.csv")
+    expect(page.locator("input[name=model]")).to_have_value("mine")
+
+
+def test_what_is_wrong_with_rows_is_in_sight_where_they_are_written(page, neurona):
+    card = {"version": 1, "classes": ["a", "b"], "encoding": {"columns": []}}
+    models = [{"name": f"model-{n}", "versions": [1], "aliases": {"production": 1}} for n in range(80)]
+    page.route("**/v1/models?*", lambda route: route.fulfill(json={"items": models, "next_cursor": None}))
+    page.route("**/v1/models/model-0", lambda route: route.fulfill(json={**models[0], "warnings": []}))
+    page.route("**/v1/models/model-0/card", lambda route: route.fulfill(json=card))
+    page.goto(str(neurona.http.base_url))
+    page.get_by_role("button", name="Open model-0", exact=True).click()
+    page.fill("#predict textarea", "5.1, 3.5")
+    page.click("#predict button")
+    expect(page.locator("#notice")).to_contain_text("The rows are not JSON")
+    expect(page.locator("#notice")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#predict button")).to_be_in_viewport()
+
+
+def test_no_name_however_long_makes_the_page_wider_than_its_window(page, neurona):
+    name, label = "n" * 64, "l" * 300
+    model = {"name": name, "versions": [1], "aliases": {"production": 1}, "warnings": [label]}
+    card = {"version": 1, "classes": [label, "b"], "encoding": {"columns": []}}
+    job = {
+        **{"id": "job_0", "kind": "train", "model": name, "version": 1, "state": "running"},
+        **{"progress": {"fraction": 0.5}, "metrics": None},
+    }
+    top = [[{"label": label, "probability": 0.9}, {"label": "b", "probability": 0.1}]]
+    page.route("**/v1/jobs?*", lambda route: route.fulfill(json={"items": [job], "next_cursor": None}))
+    page.route("**/v1/models?*", lambda route: route.fulfill(json={"items": [model], "next_cursor": None}))
+    page.route(f"**/v1/models/{name}", lambda route: route.fulfill(json=model))
+    page.route("**/card", lambda route: route.fulfill(json=card))
+    page.route("**/predict", lambda route: route.fulfill(json={"top": top}))
+    for width in (1280, 640, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(str(neurona.http.base_url))
+        page.get_by_role("button", name=f"Open {name}", exact=True).click()
+        page.click("#predict button")
+        expect(page.locator("#answer")).to_contain_text(label)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.evaluate(
+            "[...document.querySelectorAll('.wide')].every(e => e.scrollWidth === e.clientWidth)"
+        )
+
+
+def test_who_cancels_a_job_by_keyboard_stays_at_it(page, neurona):
+    job = {
+        **{"id": "job_0", "kind": "train", "model": "iris", "version": 1, "state": "running"},
+        **{"progress": {"fraction": 0.5}, "metrics": None},
+    }
+    jobs = [job]
+
+    def cancel(route: Route) -> None:
+        jobs[:] = [{**job, "id": "job_1", "version": 2}, {**job, "state": "cancelled"}]
+        route.fulfill(status=202, json=jobs[1])
+
+    page.route("**/v1/jobs?*", lambda route: route.fulfill(json={"items": jobs, "next_cursor": None}))
+    page.route("**/v1/jobs/job_0/cancel", cancel)
+    page.goto(str(neurona.http.base_url))
+    page.get_by_role("button", name="Cancel iris@1").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#jobs .cancelled")).to_have_count(1)
+    expect(page.get_by_role("button", name="Watch iris@1")).to_be_focused()
+
+
+def test_who_has_no_key_is_told_where_to_put_one(page, neurona):
+    refused = {"detail": "Who asks is not known: this needs a key: send Authorization: Bearer KEY."}
+    page.route("**/v1/models?*", lambda route: route.fulfill(status=401, json=refused), times=1)
+    page.clock.install()
+    page.goto(str(neurona.http.base_url))
+    expect(page.locator("#stale")).to_have_text(
+        "This server asks for a key: put one into the field Key above."
+    )
+    expect(page.locator("th:visible")).to_have_count(0)
+    page.fill("#key", "a-key-that-is-known")
+    page.locator("#key").press("Enter")
+    expect(page.locator("#stale")).to_be_hidden()
 
 
 def test_the_api_page_tries_a_prediction_out_under_its_own_policy(page, neurona):

@@ -34,7 +34,8 @@ async function ask(path, options = {}) {
 
 async function refusal(answer) {
   const problem = await answer.json().catch(() => ({}));
-  return Object.assign(new Error(problem.detail ?? `${answer.status} ${answer.statusText}`), { status: answer.status });
+  const keyless = answer.status === 401 && !keyField.value && "This server asks for a key: put one into the field Key above.";
+  return Object.assign(new Error(keyless || (problem.detail ?? `${answer.status} ${answer.statusText}`)), { status: answer.status });
 }
 
 function say(place, text) {
@@ -52,16 +53,33 @@ const guarded = (action) => async (...values) => {
   }
 };
 
+// A form that is being sent is not sent again; its button tells of it.
+function onSubmit(place, busy, action) {
+  const button = find(`${place} button`), word = button.textContent;
+  find(place).addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (button.ariaDisabled) return;
+    [button.ariaDisabled, button.textContent] = ["true", busy];
+    await guarded(action)(event.target.elements);
+    [button.ariaDisabled, button.textContent] = [null, word];
+  });
+}
+
 // Where the same rows come again, by their data-key, only cells that differ are put in: a button that somebody has come
 // to with the keyboard, or is pressing, stays.
 function showRows(place, rows) {
   const table = find(`${place} tbody`);
+  const held = table.contains(document.activeElement) ? document.activeElement : null;
+  const key = held?.closest("tr").dataset.key;
   const same = rows.length === table.rows.length && rows.every((row, at) => row.dataset.key === table.rows[at].dataset.key);
-  if (!same) return table.replaceChildren(...rows);
-  rows.forEach((row, at) => [...row.cells].forEach((cell, column) => {
+  if (!same) table.replaceChildren(...rows);
+  else rows.forEach((row, at) => [...row.cells].forEach((cell, column) => {
     const before = table.rows[at].cells[column];
     if (cell.outerHTML !== before.outerHTML) before.replaceWith(cell);
   }));
+  if (!held || held.isConnected) return;
+  const buttons = [...([...table.rows].find((row) => row.dataset.key === key)?.querySelectorAll("button") ?? [])];
+  (buttons.find((button) => button.textContent === held.textContent) ?? buttons[0])?.focus({ preventScroll: true });
 }
 
 function action(word, what, onclick) {
@@ -91,7 +109,7 @@ function jobRow(job) {
     { "data-key": job.id },
     element("td", {}, name),
     element("td", { class: job.state }, job.state),
-    element("td", {}, element("progress", { max: 1, value: job.progress.fraction })),
+    element("td", {}, element("progress", { max: 1, value: job.progress.fraction, "aria-label": `Progress of ${name}` })),
     element("td", { class: "number" }, rounded(job.metrics?.accuracy)),
     element("td", { class: "number" }, rounded(job.metrics?.log_loss)),
     actions,
@@ -177,20 +195,23 @@ function describeJob(job) {
   const promoted = job.promoted ? ", now in production" : job.promoted === false ? ", not promoted" : "";
   const verdict = job.metrics?.identical ? ", identical" : `, other ${job.metrics?.differs?.join(", ")}`;
   const end = job.kind === "verify" && job.metrics ? verdict : promoted;
-  const result = job.error ? job.error.message : [`${job.state}${end}`, ...job.warnings].join("; ");
+  const metrics = job.metrics?.accuracy === undefined ? "" : `, accuracy ${rounded(job.metrics.accuracy)}, log loss ${rounded(job.metrics.log_loss)}`;
+  const result = job.error ? job.error.message : [`${job.state}${metrics}${end}`, ...job.warnings].join("; ");
   find("#job-text").textContent = `${job.model}@${job.version}: ${result}`;
 }
 
 function draw(epochs) {
+  say("#curve-text", "");
   if (!epochs.length) return find("#curve").replaceChildren();
-  const [width, height, left, bottom] = [640, 240, 46, 26];
+  const { width, height } = find("#curve").getBoundingClientRect();
+  const [left, bottom, head] = [46, 12, 32]; // the names of the candidates stand above their curves
   const lines = { train: epochs.map((epoch) => epoch.train_loss), validation: epochs.map((epoch) => epoch.validation_loss) };
   const values = [...lines.train, ...lines.validation].filter((value) => value !== null);
   const top = Math.max(...values, 1e-9), floor = Math.min(...values, top);
   const x = (index) => left + (index / Math.max(epochs.length - 1, 1)) * (width - left - 12);
-  const y = (value) => 12 + ((top - value) / (top - floor || 1)) * (height - bottom - 12);
+  const y = (value) => head + ((top - value) / (top - floor || 1)) * (height - bottom - head);
   const parts = [`<line x1="${left}" y1="${height - bottom}" x2="${width - 12}" y2="${height - bottom}"/>`];
-  for (const [value, place] of [[top, 16], [floor, height - bottom]]) parts.push(`<text x="4" y="${place}">${value.toPrecision(3)}</text>`);
+  for (const [value, place] of [[top, head + 4], [floor, height - bottom]]) parts.push(`<text x="4" y="${place}">${value.toPrecision(3)}</text>`);
   const begins = epochs.map((epoch, index) => index === 0 || epoch.candidate !== epochs[index - 1].candidate);
   begins.forEach((begun, index) => {
     if (!begun) return;
@@ -203,8 +224,9 @@ function draw(epochs) {
     parts.push(`<path class="${name}" d="${points.join("")}"/>`);
   }
   const last = epochs.at(-1);
-  parts.push(`<text x="${left}" y="${height - 8}">${epochs.length} epochs: training loss ${rounded(last.train_loss)} (orange), validation loss ${rounded(last.validation_loss)} (blue)</text>`);
+  find("#curve").setAttribute("viewBox", `0 0 ${width} ${height}`);
   find("#curve").innerHTML = parts.join("");
+  say("#curve-text", `Epochs: ${epochs.length}. Training loss ${rounded(last.train_loss)} (orange, dashed), validation loss ${rounded(last.validation_loss)} (blue)`);
 }
 
 // Models
@@ -241,7 +263,7 @@ async function open(name) {
     Accuracy: rounded(card.metrics?.accuracy),
     "Log loss": rounded(card.metrics?.log_loss),
     "Macro F1": rounded(card.metrics?.macro_f1),
-    ECE: rounded(card.metrics?.ece),
+    "Calibration error": rounded(card.metrics?.ece),
     Classes: String(card.classes.length),
   };
   if (model.feedback) facts[`Accuracy on feedback (rows: ${model.feedback.rows})`] = rounded(model.feedback.accuracy);
@@ -262,53 +284,55 @@ function example(card) {
 
 function usual({ categories, boolean, mean }) {
   if (categories) return boolean ? categories[0] === "true" : (categories[0] ?? null);
-  return Array.isArray(mean) ? mean.map((value) => Number(value.toFixed(2))) : Number(mean.toFixed(2));
+  return Array.isArray(mean) ? mean.map((value) => Number(value.toPrecision(4))) : Number(mean.toPrecision(4));
 }
 
-find("#predict").addEventListener("submit", (event) => {
-  event.preventDefault();
-  guarded(async () => {
-    const instances = JSON.parse(find("#predict textarea").value);
-    const name = find("#model").dataset.name;
-    const answer = await ask(`/v1/models/${name}/predict`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ instances, top_k: 5 }),
-    });
-    const rows = answer.top.map((classes) =>
-      element("table", {}, element("tbody", {}, ...classes.map(({ label, probability }) =>
-        element("tr", {}, element("td", {}, String(label)),
-          element("td", { class: "number" }, rounded(probability)),
-          element("td", {}, bar(probability)))))),
-    );
-    find("#answer").replaceChildren(...rows);
-  })();
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`The rows are not JSON: ${error.message}. Write each as a list, [[5.1, 3.5]], or by the columns' names, [{"width": 5.1}].`);
+  }
+}
+
+onSubmit("#predict", "Predicting…", async ({ instances }) => {
+  const answer = await ask(`/v1/models/${find("#model").dataset.name}/predict`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ instances: parsed(instances.value), top_k: 5 }),
+  });
+  const rows = answer.top.map((classes, at) =>
+    element("table", {}, ...(answer.top.length > 1 ? [element("caption", {}, `Row ${at}`)] : []), element("tbody", {}, ...classes.map(({ label, probability }) =>
+      element("tr", {}, element("td", {}, element("bdi", {}, String(label))),
+        element("td", { class: "number" }, rounded(probability)),
+        element("td", { class: "share" }, bar(probability)))))),
+  );
+  find("#answer").replaceChildren(...rows);
 });
 
 function bar(probability) {
   const made = element("span", { class: "bar" });
-  made.style.width = `${(probability * 20).toFixed(2)}rem`;
+  made.style.width = `${(probability * 100).toFixed(2)}%`;
   return made;
 }
 
 // Training
 
-find("#train").addEventListener("submit", (event) => {
-  event.preventDefault();
-  guarded(async () => {
-    const form = find("#train").elements;
-    const body = new FormData();
-    body.append("file", form.file.files[0]);
-    const query = form.label.value ? `?label=${encodeURIComponent(form.label.value)}` : "";
-    const job = await ask(`/v1/models/${encodeURIComponent(form.model.value)}/train${query}`, { method: "POST", body });
-    await refresh();
-    await watch(job.id);
-  })();
+onSubmit("#train", "Sending…", async ({ file, model, label }) => {
+  const body = new FormData();
+  body.append("file", file.files[0]);
+  const query = label.value ? `?label=${encodeURIComponent(label.value)}` : "";
+  const job = await ask(`/v1/models/${encodeURIComponent(model.value)}/train${query}`, { method: "POST", body });
+  await refresh();
+  guarded(watch)(job.id);
 });
 
+// A model is called as its file is, unless a person has said another name.
+let suggested = "";
 find("#train input[name=file]").addEventListener("change", (event) => {
-  const name = event.target.files[0]?.name.split(".")[0].toLowerCase().replace(/[^a-z0-9._-]/g, "-");
-  if (name && !find("#train").elements.model.value) find("#train").elements.model.value = name;
+  const file = event.target.files[0]?.name ?? "", { model } = find("#train").elements;
+  const name = file.split(".")[0].toLowerCase().replace(/[^a-z0-9_-]/g, "-").replace(/^[_-]+/, "").slice(0, 64);
+  if (!model.value || model.value === suggested) model.value = suggested = name;
 });
 
 // A key may be for predictions alone.
@@ -327,7 +351,7 @@ async function refresh() {
     if (await showJobs().catch(withoutJobs)) pause = 1000;
     say("#stale", "");
   } catch (error) {
-    say("#stale", `What is shown may be out of date. ${error.message}`);
+    say("#stale", error.status === 401 ? error.message : `What is shown may be out of date. ${error.message}`);
   } finally {
     clearTimeout(refresh.timer);
     refresh.timer = setTimeout(refresh, pause);
