@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import io
 import sys
 from pathlib import Path
 from urllib.parse import quote
@@ -23,6 +24,10 @@ def run(arguments: argparse.Namespace) -> int:
     path, headers = f"/v1/models/{quote(arguments.model)}/predict", {"Content-Type": "text/csv"}
     with opened(arguments.file) as file, connect(arguments) as client:
         answer = answered(client.post(path, content=file.read(), headers=headers))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(
+            encoding="utf-8"
+        )  # as the CSV that is read here is, whatever the terminal's letters
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["label", *answer["classes"]])
     for label, probabilities in zip(answer["labels"], answer["probabilities"], strict=True):

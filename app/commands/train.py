@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from urllib.parse import quote
@@ -16,7 +17,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "file", type=Path, help="labelled rows: .csv, .json, .npz, .parquet or .arrow, or one with .gz"
     )
     parser.add_argument(
-        "--model", metavar="NAME", help="the model's name; default: the file's, up to its first dot"
+        "--model",
+        metavar="NAME",
+        help="the model's name; default: the file's in small letters, up to its first dot",
     )
     parser.add_argument(
         "--label", metavar="COLUMN", help="the column that holds the labels; default: the last"
@@ -40,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; 0 if the job was accepted and, where it was watched, succeeded."""
-    model = arguments.model or arguments.file.name.partition(".")[0].lower()
+    model = arguments.model or _name_after(arguments.file)
     options = dict(arguments.set)
     if arguments.label:
         options["label"] = arguments.label
@@ -58,6 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             sys.exit(f"\nthe job goes on; POST /v1/jobs/{job['id']}/cancel ends it")
     return _report(job)
+
+
+def _name_after(file: Path) -> str:
+    """A model's name that is as near to the file's as the rules for names allow."""
+    name = re.sub(r"[^a-z0-9_-]", "-", file.name.partition(".")[0].lower()).lstrip("_-")[:64]
+    return name or sys.exit(f"no name for a model can be made of {file.name!r}; say one with --model")
 
 
 def _field(text: str) -> tuple[str, str]:
