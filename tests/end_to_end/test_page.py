@@ -147,6 +147,53 @@ def test_a_job_that_waits_has_no_curve_yet(page, neurona):
     expect(page.locator("#curve *")).to_have_count(0)
 
 
+def test_epochs_that_come_together_are_drawn_together(page, neurona):
+    job = {
+        **{
+            "id": "job_0",
+            "kind": "train",
+            "model": "iris",
+            "version": 1,
+            "state": "succeeded",
+            "warnings": [],
+        },
+        **{"progress": {"fraction": 1}, "metrics": None, "promoted": None, "error": None},
+    }
+    losses = {"train_loss": 0.5, "validation_loss": 0.5}
+    epochs = [{"candidate": "softmax_regression", "epoch": n, **losses} for n in range(1, 1001)]
+    events = [f"event: epoch\ndata: {json.dumps(epoch)}\nid: {epoch['epoch']}\n\n" for epoch in epochs]
+    body = "".join([*events, f"event: state\ndata: {json.dumps(job)}\n\n"])
+    page.route("**/v1/jobs?*", lambda route: route.fulfill(json={"items": [job], "next_cursor": None}))
+    page.route("**/v1/jobs/job_0/events", lambda route: route.fulfill(body=body))
+    page.goto(str(neurona.http.base_url))
+    page.evaluate(
+        "new MutationObserver(made => { window.drawn = (window.drawn ?? 0) + made.length })"
+        ".observe(document.querySelector('#curve'), { childList: true })"
+    )
+    page.get_by_role("button", name="Watch").click()
+    expect(page.locator("#job-text")).to_have_text("iris@1: succeeded")
+    expect(page.locator("#curve-text")).to_contain_text("Epochs: 1000.")
+    assert page.evaluate("window.drawn") < 20
+
+
+def test_nothing_moves_on_a_page_that_has_been_loaded(page, neurona):
+    job = {
+        **{"id": "job_0", "kind": "train", "model": "iris", "version": 1, "state": "running"},
+        **{"progress": {"fraction": 0.5}, "metrics": None},
+    }
+    model = {"name": "iris", "versions": [1], "aliases": {"production": 1}}
+    page.route("**/v1/jobs?*", lambda route: route.fulfill(json={"items": [job] * 10, "next_cursor": None}))
+    page.route("**/v1/models?*", lambda route: route.fulfill(json={"items": [model], "next_cursor": None}))
+    page.add_init_script(
+        "window.shifted = 0; new PerformanceObserver(seen => { for (const each of seen.getEntries()) "
+        "window.shifted += each.value }).observe({ type: 'layout-shift', buffered: true })"
+    )
+    page.goto(str(neurona.http.base_url))
+    expect(page.get_by_role("button", name="Open iris", exact=True)).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("window.shifted") < 0.01
+
+
 def test_where_there_are_more_jobs_than_are_shown_more_can_be(page, neurona):
     page.route("**/v1/jobs?*", lambda route: route.fulfill(json={"items": [], "next_cursor": "11"}), times=1)
     page.goto(str(neurona.http.base_url))

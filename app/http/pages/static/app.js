@@ -135,12 +135,18 @@ async function watch(id) {
   watching.abort();
   const { signal } = (watching = new AbortController());
   const epochs = [];
+  let drawn;
+  const redraw = () => {
+    drawn = undefined;
+    if (!signal.aborted) draw(epochs);
+  };
+  draw(epochs);
   show("#job");
   try {
     for await (const [event, value] of events(id, signal)) {
       if (event === "epoch") epochs.push(value);
       else describeJob(value);
-      draw(epochs);
+      drawn ??= setTimeout(redraw, 0); // once for all that came together: a long job's epochs come in thousands
     }
   } catch (error) {
     if (signal.aborted) return; // another is watched now
@@ -353,6 +359,7 @@ async function refresh() {
   } catch (error) {
     say("#stale", error.status === 401 ? error.message : `What is shown may be out of date. ${error.message}`);
   } finally {
+    find("main").ariaBusy = null; // now nothing moves what is below any more
     clearTimeout(refresh.timer);
     refresh.timer = setTimeout(refresh, pause);
   }
