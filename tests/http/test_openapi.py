@@ -175,6 +175,15 @@ def test_the_error_example_is_an_error(document):
     jsonschema_rs.validate({**schema, "components": document["components"]}, schema["example"])
 
 
+def test_the_example_of_an_error_is_one_of_its_status(document):
+    kind, default = "application/problem+json", document["components"]["schemas"]["ProblemAnswer"]["example"]
+    for name, call in operations(document):
+        for status, answer in call["responses"].items():
+            if kind in answer.get("content", {}):
+                shown = answer["content"][kind].get("example", default)
+                assert str(shown["status"]) == status, (name, status)
+
+
 def test_no_two_paths_are_the_same_but_for_the_names_in_them(document):
     plain = [
         "/".join("{}" if part.startswith("{") else part for part in path.split("/"))

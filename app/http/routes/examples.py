@@ -1,9 +1,12 @@
 """What the OpenAPI page shows of bodies and answers that are not plain JSON models: shapes and examples."""
 
+from http import HTTPStatus
 from typing import Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.http.errors import STATUS, told
 from app.jobs import Time
 
 _INSTANCES = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]
@@ -11,6 +14,7 @@ _LABELLED = {
     "instances": [[5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3], [5.9, 3.0, 5.1, 1.8]],
     "labels": ["setosa", "setosa", "virginica", "virginica"],
 }
+_REQUEST_ID = "4f1c0a5be0d54c6f"
 _HEADER = "sepal_length,sepal_width,petal_length,petal_width"
 _CSV = (
     f"{_HEADER},species\n5.1,3.5,1.4,0.2,setosa\n4.9,3.0,1.4,0.2,setosa\n"
@@ -72,7 +76,7 @@ class ProblemAnswer(BaseModel):
                 "errors": [
                     {"message": "expected a number", "location": "line 59", "row": 57, "column": "age"}
                 ],
-                "request_id": "4f1c0a5be0d54c6f",
+                "request_id": _REQUEST_ID,
             }
         }
     )
@@ -126,8 +130,20 @@ def problem(*statuses: int) -> dict[int | str, dict[str, Any]]:
         429: "Busy: see Retry-After",
         503: "Not now",
     }
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}}}
-    return {status: {"description": texts[status], "content": content} for status in statuses}
+    return {
+        status: {"description": texts[status], "content": _problem(status, texts[status])}
+        for status in statuses
+    }
+
+
+def _problem(status: int, text: str) -> dict[str, Any]:
+    """A problem's schema and, but for a 422, which is the schema's own example, one of that status."""
+    content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}}
+    if status != HTTPStatus.UNPROCESSABLE_ENTITY:
+        code = next((kind.code for kind, number in STATUS.items() if number == status), "")
+        shown = told("/v1", status, f"{text}.", request_id=_REQUEST_ID, code=code)
+        content["example"] = orjson.loads(shown.body)
+    return {"application/problem+json": content}
 
 
 def answer(description: str, example: Any) -> dict[str, Any]:
