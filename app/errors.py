@@ -68,7 +68,7 @@ class Unauthorized(NeuronaError):
 
 
 class Forbidden(NeuronaError):
-    """{role!r} may not do this; it needs {needed!r}."""
+    """A key for {role!r} may not do this; it needs one for {needed!r}."""
 
     code = "forbidden"
 

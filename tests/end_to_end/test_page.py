@@ -147,7 +147,7 @@ def test_a_job_that_waits_has_no_curve_yet(page, neurona):
     expect(page.locator("#curve *")).to_have_count(0)
 
 
-def test_epochs_that_come_together_are_drawn_together(page, neurona):
+def test_epochs_that_come_together_are_drawn_together_and_in_sight(page, neurona):
     job = {
         **{
             "id": "job_0",
@@ -163,15 +163,18 @@ def test_epochs_that_come_together_are_drawn_together(page, neurona):
     epochs = [{"candidate": "softmax_regression", "epoch": n, **losses} for n in range(1, 1001)]
     events = [f"event: epoch\ndata: {json.dumps(epoch)}\nid: {epoch['epoch']}\n\n" for epoch in epochs]
     body = "".join([*events, f"event: state\ndata: {json.dumps(job)}\n\n"])
-    page.route("**/v1/jobs?*", lambda route: route.fulfill(json={"items": [job], "next_cursor": None}))
+    jobs = [job, *({**job, "id": f"job_{n}", "state": "failed"} for n in range(1, 10))]
+    page.route("**/v1/jobs?*", lambda route: route.fulfill(json={"items": jobs, "next_cursor": None}))
     page.route("**/v1/jobs/job_0/events", lambda route: route.fulfill(body=body))
     page.goto(str(neurona.http.base_url))
     page.evaluate(
         "new MutationObserver(made => { window.drawn = (window.drawn ?? 0) + made.length })"
         ".observe(document.querySelector('#curve'), { childList: true })"
     )
-    page.get_by_role("button", name="Watch").click()
+    page.set_viewport_size({"width": 1280, "height": 600})
+    page.get_by_role("button", name="Watch").first.click()
     expect(page.locator("#job-text")).to_have_text("iris@1: succeeded")
+    expect(page.locator("#curve")).to_be_in_viewport(ratio=1)
     expect(page.locator("#curve-text")).to_contain_text("Epochs: 1000.")
     assert page.evaluate("window.drawn") < 20
 

@@ -200,7 +200,7 @@ def test_no_key_is_kept_in_plain_in_memory(tmp_path):
 
 def test_a_low_role_is_told_which_one_it_needs(tmp_path):
     keys = read_keys(KEYS, None, tmp_path)
-    with pytest.raises(Forbidden, match="'predict' may not do this; it needs 'admin'"):
+    with pytest.raises(Forbidden, match="A key for 'predict' may not do this; it needs one for 'admin'"):
         keys.check(Role.ADMIN, {b"authorization": b"Bearer " + PREDICT.encode()}, "10.0.0.1")
 
 

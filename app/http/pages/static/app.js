@@ -89,7 +89,8 @@ function action(word, what, onclick) {
 // What was asked for may be far down the page: go there, and with it whoever goes on by keyboard.
 function show(place) {
   find(place).hidden = false;
-  find(`${place}-title`).focus();
+  find(`${place}-title`).focus({ preventScroll: true });
+  find(place).scrollIntoView(); // the heading alone would come to the lower edge, and what it is of be out of sight
 }
 
 // Jobs
