@@ -322,6 +322,21 @@ def test_what_is_wrong_with_rows_is_in_sight_where_they_are_written(page, neuron
     expect(page.locator("#predict button")).to_be_in_viewport()
 
 
+def test_an_answer_is_in_sight_where_its_rows_were_written(page, neurona):
+    card = {"version": 1, "classes": ["a", "b"], "encoding": {"columns": []}}
+    model = {"name": "iris", "versions": [1], "aliases": {"production": 1}, "warnings": []}
+    top = [[{"label": label, "probability": 0.5} for label in card["classes"]]]
+    page.route("**/v1/models?*", lambda route: route.fulfill(json={"items": [model], "next_cursor": None}))
+    page.route("**/v1/models/iris", lambda route: route.fulfill(json=model))
+    page.route("**/card", lambda route: route.fulfill(json=card))
+    page.route("**/predict", lambda route: route.fulfill(json={"top": top}))
+    page.set_viewport_size({"width": 390, "height": 400})
+    page.goto(str(neurona.http.base_url))
+    page.get_by_role("button", name="Open iris", exact=True).click()
+    page.click("#predict button")
+    expect(page.locator("#answer tr").last).to_be_in_viewport(ratio=1)
+
+
 def test_no_name_however_long_makes_the_page_wider_than_its_window(page, neurona):
     name, label = "n" * 64, "l" * 300
     model = {"name": name, "versions": [1], "aliases": {"production": 1}, "warnings": [label]}

@@ -315,6 +315,7 @@ onSubmit("#predict", "Predicting…", async ({ instances }) => {
         element("td", { class: "share" }, bar(probability)))))),
   );
   find("#answer").replaceChildren(...rows);
+  find("#answer").scrollIntoView({ block: "nearest" });
 });
 
 function bar(probability) {
