@@ -147,7 +147,8 @@ async function watch(id) {
     for await (const [event, value] of events(id, signal)) {
       if (event === "epoch") epochs.push(value);
       else describeJob(value);
-      drawn ??= setTimeout(redraw, 0); // once for all that came together: a long job's epochs come in thousands
+      if (epochs.length === 1) draw(epochs);
+      else drawn ??= setTimeout(redraw, 0); // once for all that came together: a long job's epochs come in thousands
     }
   } catch (error) {
     if (signal.aborted) return; // another is watched now
