@@ -30,7 +30,7 @@ _REFRESH_SECONDS = 0.1  # how soon a process sees that an alias was moved elsewh
 
 def build(settings: Settings) -> Services:
     """The rooms behind the web side. Nothing is started yet."""
-    _seed(settings.models_seed, settings.models)
+    seed(settings.models_seed, settings.models)
     place = build_workplace(settings)
     cache = ModelCache(
         place.repository, settings.model_cache_bytes, warm=warm, refresh_seconds=_REFRESH_SECONDS
@@ -88,24 +88,27 @@ def _watch(settings: Settings) -> TrainerWatch:
     return TrainerWatch(settings.data / "trainer.lock", environment=settings.environment())
 
 
-def _seed(seed: Path | None, models: Path) -> None:
-    """Give an empty repository the models that ship: all, or after a crash none or, with the next start, all."""
+def seed(shipped: Path | None, models: Path) -> None:
+    """Give an empty repository the models that ship: all, or after a crash none or, with the next start, all.
+
+    Raises: OSError, where they cannot be copied.
+    """
     begun = models / ".seeding"
 
     def wanted() -> bool:
         return begun.exists() or not any(is_name(name) for name in folders(models))
 
-    if seed is None or not wanted():
+    if shipped is None or not wanted():
         return
     make_folder(models)
     with lock(models / LOCK):
         if not wanted():
             return  # another process was first
         begun.mkdir(exist_ok=True)
-        missing = [name for name in folders(seed) if is_name(name) and not (models / name).exists()]
+        missing = [name for name in folders(shipped) if is_name(name) and not (models / name).exists()]
         for name in missing:
             shutil.rmtree(begun / name, ignore_errors=True)
-            shutil.copytree(seed / name, begun / name)
+            shutil.copytree(shipped / name, begun / name)
         for name in missing:
             (begun / name).rename(models / name)
         shutil.rmtree(begun)

@@ -1,7 +1,9 @@
 """The settings of a command, or a sentence about each that is wrong."""
 
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,10 +26,21 @@ def configured(**said: Any) -> Settings:
 
 
 def _refuse_files(**folders: Path) -> None:
-    """Refuse what is said to be a folder, and is a file."""
-    wrong = {name: place for name, place in folders.items() if place.exists() and not place.is_dir()}
-    if wrong:
-        refuse(f"NEURONA_{name.upper()}: {place} is a file; name a folder" for name, place in wrong.items())
+    """Refuse what is said to be a folder, and is a file, or lies where this user may not look."""
+    for name, place in folders.items():
+        with accessible(name):
+            if place.exists() and not place.is_dir():
+                refuse([f"NEURONA_{name.upper()}: {place} is a file; name a folder"])
+
+
+@contextmanager
+def accessible(name: str) -> Iterator[None]:
+    """Refuse what the system forbids in the folder of that setting."""
+    try:
+        yield
+    except OSError as error:
+        told = f"{error.filename}: {error.strerror}; let user {os.geteuid()} read and write there"
+        refuse([f"NEURONA_{name.upper()}: {told}, or name another folder"])
 
 
 def refuse(wrong: Iterable[str]) -> NoReturn:

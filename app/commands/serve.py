@@ -14,8 +14,8 @@ from typing import Any
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from app.bootstrap import build_keys
-from app.commands.configuration import configured, refuse
+from app.bootstrap import build_keys, seed
+from app.commands.configuration import accessible, configured, refuse
 from app.errors import Invalid
 from app.http import meters
 from app.http.keys import is_loopback, make_key
@@ -67,8 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
     settings = with_room(settings)
     os.environ.update(settings.environment())
     meters.sweep(settings.data, os.getpid())
+    with accessible("models"):
+        seed(settings.models_seed, settings.models)
     if not is_loopback(settings.host):
-        _show_key(settings)
+        with accessible("data"):
+            _show_key(settings)
     options: dict[str, Any] = {
         "http": "app.http.protocol:LaneProtocol",
         "host": settings.host,

@@ -1,7 +1,11 @@
 """What `neurona serve` makes of its settings before it serves."""
 
 import argparse
+import errno
+import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,15 +80,37 @@ def test_a_wrong_setting_ends_the_command_with_a_sentence(monkeypatch, capsys, c
     assert "Traceback" not in told
 
 
+@pytest.mark.parametrize("name", ["DATA", "MODELS"])
+def test_a_folder_in_which_the_system_allows_nothing_ends_the_command_with_a_sentence(name):
+    """As a volume of another user. In /proc nobody may make a folder, not even root."""
+    said = {"HOST": "0.0.0.0", "PORT": "0", "MODELS_SEED": "models", name: "/proc/volume"}
+    environment = os.environ | {f"NEURONA_{each}": value for each, value in said.items()}
+    command = [sys.executable, "-m", "app", "serve"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert f"NEURONA_{name}: /proc/volume: No such file or directory; let user " in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_folder_that_may_not_be_looked_at_does_so_too(monkeypatch, capsys):
+    def denied(_: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", "/volume/models")
+
+    monkeypatch.setattr(Path, "exists", denied)
+    with pytest.raises(SystemExit):
+        trainer.run(argparse.Namespace(with_parent=False))
+    assert capsys.readouterr().err.startswith("NEURONA_DATA: /volume/models: Permission denied; let user ")
+
+
 def test_models_that_ship_are_copied_whole_and_never_over_others(tmp_path):
     seed, models = tmp_path / "seed", tmp_path / "data" / "models"
     (seed / "iris" / "1").mkdir(parents=True)
     (seed / "iris" / "1" / "model.json").write_text("{}")
-    bootstrap._seed(seed, models)
+    bootstrap.seed(seed, models)
     assert (models / "iris" / "1" / "model.json").read_text() == "{}"
     assert [path.name for path in models.parent.iterdir()] == ["models"]
     (models / "iris" / "1" / "model.json").write_text("mine")
-    bootstrap._seed(seed, models)
+    bootstrap.seed(seed, models)
     assert (models / "iris" / "1" / "model.json").read_text() == "mine"
 
 
@@ -100,8 +126,8 @@ def test_a_crash_while_they_are_copied_leaves_an_empty_repository(tmp_path, monk
     with monkeypatch.context() as patch:
         patch.setattr("app.bootstrap.shutil.copytree", killed)
         with pytest.raises(KeyboardInterrupt):
-            bootstrap._seed(seed, models)
+            bootstrap.seed(seed, models)
     assert Repository(models).names() == []
     assert not [path for path in models.iterdir() if not path.name.startswith(".")]
-    bootstrap._seed(seed, models)
+    bootstrap.seed(seed, models)
     assert sorted(path.name for path in models.iterdir()) == [".lock", "a", "b"]
