@@ -49,12 +49,15 @@ def run(arguments: argparse.Namespace) -> int:
         now=time.time,
     )
     threading.Thread(target=webhooks.run, args=(trainer.stop,), daemon=True).start()
+    code = 0
     try:
         trainer.run()
     except Exception as error:
         log.error("the trainer ends: %s", error, exc_info=not isinstance(error, Unavailable))
-        os._exit(1)  # on the way out Dask may wait, for ever, for what it has left half made
-    return 0
+        code = 1
+    # All is closed. On the way out Python takes its modules apart, which a process that yields to others may do for
+    # ten seconds on a busy machine, and Dask may wait, for ever, for what it has left half made.
+    os._exit(code)
 
 
 def _until_closed(trainer: Trainer) -> None:
