@@ -4,7 +4,7 @@ from abc import abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
 
-from app.errors import StorageFailed, Superseded, WorkerLost
+from app.errors import StorageFailed, Superseded, Unavailable, WorkerLost
 from app.jobs import JobQueue
 from app.training.failure import failure_of
 
@@ -35,10 +35,10 @@ class Lost(Mishap):
 
 @dataclass(kw_only=True)
 class SetBack(Mishap):
-    """Disk or database failed the job."""
+    """Disk, database or the Dask cluster as a whole failed the job."""
 
     most: int
-    error: StorageFailed
+    error: StorageFailed | Unavailable
 
     def settle(self, jobs: JobQueue) -> None:
         jobs.set_back(self.job_id, self.attempt, most=self.most, failure=failure_of(self.error))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from app.errors import StorageFailed
+from app.errors import StorageFailed, Unavailable
 from app.jobs import Failure, Job, JobQueue
 from app.machine import gigabytes, memory_available
 from app.settings import Settings
@@ -184,10 +184,12 @@ class Trainer:
 
     def _mishap(self, job_id: str, attempt: int, error: BaseException | None) -> Mishap:
         named = {"job_id": job_id}
-        if error is None or isinstance(error, KilledWorker):
+        if isinstance(error, KilledWorker):
             log.warning("job %s: the worker of attempt %d died", job_id, attempt, extra=named)
             return Lost(job_id=job_id, attempt=attempt, due=self.clock(), most=self.settings.max_attempts)
-        if isinstance(error, StorageFailed):
+        if error is None:  # a scheduler that went away or was restarted, which says nothing about the job
+            error = Unavailable(reason="The Dask cluster let go of this job again and again.")
+        if isinstance(error, StorageFailed | Unavailable):
             log.warning("job %s: attempt %d was set back: %s", job_id, attempt, error, extra=named)
             due, most = self.clock() + _SETBACK_SECONDS, self.settings.max_setbacks
             return SetBack(job_id=job_id, attempt=attempt, due=due, most=most, error=error)
