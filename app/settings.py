@@ -77,7 +77,9 @@ class Settings(BaseSettings):
     shutdown_seconds: float = Field(8.0, gt=0, description="time that requests in flight get at shutdown")
 
     trainer: bool = Field(True, description="start and watch a trainer beside the server")
-    trainer_workers: int = Field(1, ge=1, description="jobs trained at once by the embedded cluster")
+    trainer_workers: int = Field(
+        1, ge=1, description="jobs trained at once, and workers of the embedded cluster"
+    )
     trainer_threads: int = Field(1, ge=1, description="BLAS threads of each training process")
     training_niceness: int = Field(
         10, ge=0, le=19, description="how far training yields the processor to predictions"

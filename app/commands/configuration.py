@@ -13,7 +13,10 @@ from app.settings import Settings, mistakes
 
 
 def configured(**said: Any) -> Settings:
-    """The settings, those said before those of the environment. Ends the process, with code 2, if one is wrong."""
+    """The settings, those said before those of the environment. Ends the process, with code 2, if one is wrong.
+
+    Folders are absolute, for the workers of a Dask cluster, who were started elsewhere.
+    """
     try:
         settings = Settings(**{name: value for name, value in said.items() if value is not None})
         check_database(settings.database)
@@ -21,8 +24,9 @@ def configured(**said: Any) -> Settings:
         refuse(mistakes(error))
     except Invalid as error:
         refuse([f"NEURONA_DATABASE_URL: {error}"])
-    _refuse_files(data=settings.data, models=settings.models)
-    return settings
+    folders = {"data": settings.data, "models": settings.models}
+    _refuse_files(**folders)
+    return settings.model_copy(update={name: place.absolute() for name, place in folders.items()})
 
 
 def _refuse_files(**folders: Path) -> None:
