@@ -139,7 +139,8 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The SQLAlchemy URL in force."""
-        return self.database_url or f"sqlite:///{self.data.resolve() / 'neurona.db'}"
+        path = str(self.data.resolve() / "neurona.db").replace("%", "%25").replace("?", "%3F")
+        return self.database_url or f"sqlite:///{path}"
 
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for a process that is to run under the same."""

@@ -8,6 +8,7 @@ import pytest
 from app.errors import StorageFailed
 from app.jobs import JobStore
 from app.jobs import database as databases
+from app.settings import Settings
 
 
 def test_a_missing_folder_is_a_clear_error(tmp_path):
@@ -15,6 +16,17 @@ def test_a_missing_folder_is_a_clear_error(tmp_path):
     with pytest.raises(StorageFailed, match="unable to open"):
         store.prepare()
     store.close()
+
+
+@pytest.mark.parametrize("name", ["with spaces", "Müller", "what?x=1", "100%41", "a#b", "at@b:c"])
+def test_a_data_folder_may_be_called_anything_and_has_its_database_in_it(tmp_path, name):
+    (tmp_path / name).mkdir()
+    store = JobStore(Settings(data=tmp_path / name).database)
+    store.prepare()
+    assert store.page() == ([], None)
+    store.close()
+    assert (tmp_path / name / "neurona.db").is_file()
+    assert [each.name for each in tmp_path.iterdir()] == [name]
 
 
 def test_a_file_that_is_no_database_is_a_clear_error(tmp_path):
