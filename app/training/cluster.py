@@ -46,7 +46,7 @@ def open_cluster(
                 client.register_plugin(Logging(logs))
             else:
                 client = opened.enter_context(Client(address, set_as_default=False))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without certificates
             what = (
                 "no worker can be started" if address is None else f"no Dask scheduler answers at {address!r}"
             )

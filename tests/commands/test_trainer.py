@@ -24,12 +24,16 @@ def test_a_trainer_that_has_closed_everything_ends_there(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_cluster_that_is_none_ends_the_trainer_at_once_with_a_sentence(tmp_path):
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [("nowhere", "missing port number"), ("tls://127.0.0.1:1", "TLS expects a `ssl_context`")],
+)
+def test_a_cluster_that_is_none_ends_the_trainer_at_once_with_a_sentence(tmp_path, address, reason):
     data = tmp_path / "not" / "there"
-    environment = {**os.environ, "NEURONA_DATA": str(data), "NEURONA_DASK_ADDRESS": "nowhere"}
+    environment = {**os.environ, "NEURONA_DATA": str(data), "NEURONA_DASK_ADDRESS": address}
     command = [sys.executable, "-m", "app", "trainer"]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
-    assert "no Dask scheduler answers at 'nowhere': missing port number" in ended.stderr
+    assert f"no Dask scheduler answers at {address!r}: {reason}" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert (data / "neurona.db").exists()  # a server may come later
