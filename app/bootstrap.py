@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from multiprocessing import parent_process
 from pathlib import Path
 
 from app.datasets.limits import Limits
@@ -36,6 +37,9 @@ def build(settings: Settings) -> Services:
         place.repository, settings.model_cache_bytes, warm=warm, refresh_seconds=_REFRESH_SECONDS
     )
     processes = folder_of(settings.data, os.getppid())
+    shared = (
+        settings.workers > 1 or parent_process() is not None
+    )  # of uvicorn's own --workers no setting tells
     drifts = Drifts(
         processes / "drift",
         profile_of=lambda name, version: profile_in(place.repository.card(name, version)),
@@ -50,7 +54,7 @@ def build(settings: Settings) -> Services:
         cache=cache,
         predictor=Predictor(cache, max_explain_rows=settings.max_explain_rows),
         keys=build_keys(settings),
-        meters=Meters(processes, sampler_of=drifts.sampler, shared=settings.workers > 1),
+        meters=Meters(processes, sampler_of=drifts.sampler, shared=shared),
         drifts=drifts,
         trainer=_watch(settings) if settings.trainer else None,
     )

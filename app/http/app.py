@@ -104,7 +104,7 @@ def create_app(services: Services) -> Application:
         end_with_parent()
         share = (
             asyncio.create_task(_every(_SHARE_SECONDS, services.meters.write, services.drifts.write))
-            if settings.workers > 1
+            if services.meters.shared
             else None
         )
         await anyio.to_thread.run_sync(services.start)

@@ -129,7 +129,7 @@ class Meters:
     """
 
     def __init__(self, folder: Path, *, sampler_of: Callable[[Model], Sampler], shared: bool = True) -> None:
-        self._folder, self._sampler_of, self._shared = folder, sampler_of, shared
+        self._folder, self._sampler_of, self.shared = folder, sampler_of, shared
         self._writing = threading.Lock()
         self._routes: dict[Route, Durations] = {}
         self._served: dict[Served, Tally] = {}
@@ -173,7 +173,7 @@ class Meters:
     def collect(self) -> Iterator[Metric]:
         """The families of all processes, as `prometheus_client` collects them."""
         # What is told is written first: it would be missed if this process were killed, and a counter went back.
-        plains = [self.write() if self._shared else self._plain(), *self._siblings()]
+        plains = [self.write() if self.shared else self._plain(), *self._siblings()]
         yield from _requests([entry for plain in plains for entry in plain["routes"]])
         yield from _predictions([entry for plain in plains for entry in plain["served"]])
         yield _failures([entry for plain in plains for entry in plain["failed"]])

@@ -176,6 +176,25 @@ def test_bare_uvicorn_serves_and_trains(own) -> None:
     assert neurona.predict("bare", [5.1, 3.5, 1.4, 0.2])["labels"] == ["setosa"]
 
 
+def test_the_processes_of_bare_uvicorn_tell_their_numbers_together(own) -> None:
+    command = (sys.executable, "-m", "uvicorn", "app.main:app", "--workers", "2", "--port", "{port}")
+    neurona = own(*command, trainer=False, models=ROOT / "models")
+
+    def count() -> float:
+        lines = httpx.get(f"{neurona.server.url}/metrics", trust_env=False).text.splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith("neurona_predictions_total"))
+
+    said = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
+    for _ in range(30):  # each on a connection of its own, so that both processes answer
+        httpx.post(
+            f"{neurona.server.url}/v1/models/iris/predict", json=said, trust_env=False
+        ).raise_for_status()
+    until = time.monotonic() + 20
+    while any(count() != 30 for _ in range(10)):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
 def test_an_empty_repository_is_seeded_with_the_models_that_ship(own) -> None:
     neurona = own(models_seed="models")
     assert neurona.predict("iris", [5.1, 3.5, 1.4, 0.2], [7.7, 2.6, 6.9, 2.3])["labels"] == [
