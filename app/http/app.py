@@ -84,7 +84,12 @@ class Application(FastAPI):
     door: QuickDoor | None  # asked by app.http.protocol, before a request becomes one of ASGI
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer through the door, and what stands before it."""
+        """Answer through the door, and what stands before it.
+
+        A prefix that a proxy took away (uvicorn's `--root-path`) is none of the path by which keys have their roles.
+        """
+        if root := scope.get("root_path"):
+            scope = {**scope, "path": scope["path"].removeprefix(root) or "/", "root_path": ""}
         await self.front(scope, receive, send)
 
     async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:

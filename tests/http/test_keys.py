@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from app.errors import Forbidden, Invalid, Unauthorized
 from app.http import keys, lane
 from app.http.app import create_app
 from app.http.keys import Keys, Role, is_loopback, make_key, read_keys, role_needed
+from app.settings import Settings
 
 PREDICT, TRAIN, ADMIN = ("predict-" + "p" * 16, "train-" + "t" * 16, "admin-" + "a" * 16)
 KEYS = f"predict:{PREDICT},train:{TRAIN},admin:{ADMIN}"
@@ -42,6 +44,30 @@ ASKED = [
     ("DELETE", "/v1/models/iris", ADMIN),
     ("DELETE", "/v1/datasets/ds_0123456789abcdef", ADMIN),
 ]
+
+
+def test_a_prefix_that_a_proxy_took_away_changes_nothing(tmp_path):
+    """As `uvicorn --root-path /ml` says it: what comes as /v1 is /ml/v1 here, and /ml is the root."""
+    models = Path(__file__).parents[2] / "models"
+    app = create_app(build(Settings(data=tmp_path, models=models, api_keys=KEYS, trainer=False)))
+
+    async def ask(*calls: tuple[str, str, str]) -> list[int]:
+        transport = httpx.ASGITransport(app=app, root_path="/ml")
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost/ml") as client:
+            row = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
+            return [
+                (await client.request(method, path, json=row, headers=bearer(key))).status_code
+                for method, path, key in calls
+            ]
+
+    health, predict, back = "/v2/health/ready", "/v1/models/iris/predict", "/v1/models/iris/rollback"
+    asked = [
+        ("GET", health, ""),
+        ("POST", predict, PREDICT),
+        ("POST", back, TRAIN),
+        ("POST", f"/ml{back}", TRAIN),
+    ]
+    assert asyncio.run(ask(*asked)) == [200, 200, 403, 404]
 
 
 @pytest.mark.parametrize(("method", "path", "least"), ASKED)
