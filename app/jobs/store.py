@@ -28,10 +28,12 @@ class JobStore:
     def __init__(self, url: str, *, now: Callable[[], datetime] = utc_now) -> None:
         self._engine: Engine = connect(url)
         self._now = now
+        self._prepared = False
 
     def prepare(self) -> None:
         """Bring the tables to this release's shape."""
         bring_up_to_date(self._engine)
+        self._prepared = True
 
     def close(self) -> None:
         """Give every connection back."""
@@ -55,8 +57,10 @@ class JobStore:
         `check` looks once more whether all that the job needs is there, while nobody can delete it (`unneeded`).
         Returns: the job, and whether it is new; with `key`, a repeated request gets the job that the first made.
         Raises: KeyReused, if the key came before with another fingerprint; Busy, if `max_queued` jobs wait;
-        whatever `check` raises.
+        whatever `check` raises; StorageFailed, also for a database of a later release, where nobody would train it.
         """
+        if not self._prepared:
+            self.prepare()
         with writing(self._engine) as connection:
             one_at_a_time(connection, "submit")
             known = self._known(connection, key, fingerprint, key_lifetime) if key else None

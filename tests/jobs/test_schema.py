@@ -111,14 +111,19 @@ def test_many_may_open_a_new_file_at_once(tmp_path):
     assert failures == []
 
 
-def test_a_database_of_a_later_release_is_refused_and_left_alone(store, url):
+def test_a_database_of_a_later_release_is_refused_and_left_alone(store, url, new_job):
     engine = connect(url)
     with writing(engine) as connection:
         connection.exec_driver_sql("update alembic_version set version_num = '9999'")
     with pytest.raises(StorageFailed, match="later release"):
         store.prepare()
+    started = JobStore(url)
+    with pytest.raises(StorageFailed, match="later release"):
+        started.submit(new_job())  # which nobody would train
+    started.close()
     with reading(engine) as connection:
         assert connection.exec_driver_sql("select version_num from alembic_version").scalar() == "9999"
+        assert connection.exec_driver_sql("select count(*) from jobs").scalar() == 0
     engine.dispose()
 
 
