@@ -11,10 +11,11 @@ from app.datasets.formats.arrow_columns import is_text
 from app.datasets.formats.columnar import ColumnarSource
 from app.datasets.formats.reading import reading
 from app.datasets.table import Options
-from app.errors import TooLarge
+from app.errors import Invalid, Problem, TooLarge
 
 _WHAT = "The Parquet file"
 _BATCH_ROWS = 8192
+_DELTAS = {"DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"}
 
 
 def parquet_source(path: Path, options: Options) -> ColumnarSource:
@@ -23,6 +24,7 @@ def parquet_source(path: Path, options: Options) -> ColumnarSource:
         schema = file.schema_arrow
         _check_size(file.metadata, options.limits.max_dataset_bytes)
         texts = [field.name for field in schema if is_text(field.type)]
+        _check_encodings(file.metadata, set(texts))
 
     def batches(names: list[str]) -> Iterator[Any]:
         with _opened(path, [name for name in texts if name in names]) as opened:
@@ -35,6 +37,17 @@ def _opened(path: Path, texts: list[str]) -> Any:
     return parquet.ParquetFile(
         pa.OSFile(str(path), "rb"), read_dictionary=texts, pre_buffer=False, buffer_size=1 << 16
     )
+
+
+def _check_encodings(metadata: Any, texts: set[str]) -> None:
+    """Raise Invalid for text in deltas, of which Arrow makes no dictionaries."""
+    places = [i for i in range(metadata.num_columns) if texts and metadata.schema.column(i).path in texts]
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, places):
+            for encoding in _DELTAS & set(column.encodings):
+                name = column.path_in_schema
+                message = f"column {name!r} is encoded as {encoding}; write its text PLAIN or in a dictionary"
+                raise Invalid(Problem(message=message, column=name))
 
 
 def _check_size(metadata: Any, limit: int) -> None:

@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pyarrow as pa
 import pytest
-from pyarrow import ipc
+from pyarrow import ipc, parquet
 
 from app.errors import Invalid, TooLarge, Unreadable
 
@@ -225,3 +225,15 @@ def test_a_parquet_file_with_its_middle_torn_out_is_refused(fault, writers):
     body = writers[PARQUET]({"n": pa.array(np.arange(10_000.0)), "y": pa.array(np.arange(10_000) % 2)})
     torn = body[:2000] + b"\xff" * 3000 + body[5000:]
     assert isinstance(fault(torn, PARQUET), Unreadable)
+
+
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+@pytest.mark.parametrize("name", ["t", "y"])
+def test_text_in_deltas_is_refused_with_its_column_and_what_to_do(opened, encoding, name):
+    sink = io.BytesIO()
+    table = pa.table({"n": [1, 2, 3, 4], "t": Y, "y": Y})
+    parquet.write_table(table, sink, use_dictionary=False, column_encoding={name: encoding})
+    with pytest.raises(Invalid) as caught:
+        opened(sink.getvalue(), PARQUET)
+    assert caught.value.problems[0].column == name
+    assert f"{encoding}; write its text PLAIN" in str(caught.value)
