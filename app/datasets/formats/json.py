@@ -1,5 +1,6 @@
 """JSON: one object with instances and labels, read whole, which is why it has limits of its own."""
 
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import orjson
@@ -18,7 +19,7 @@ def json_source(path: Path, options: Options) -> InlineSource:
 def parse(body: bytes, *, most_levels: int) -> object:
     """The value. Raises: Unreadable, if it is no JSON, or has lists and objects within each other beyond so many."""
     try:
-        value: object = orjson.loads(body)
+        value: object = orjson.loads(body.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError as error:
         raise Unreadable(what="The JSON body", reason=str(error)) from error
     if _is_deeper(value, most_levels):

@@ -168,3 +168,9 @@ def test_blocks_meet_without_a_seam(opened):
     data = opened(body(cells.tolist(), [i % 7 for i in range(1500)]), JSON)
     np.testing.assert_array_equal(np.stack(list(data.columns().values()), axis=1), cells)
     assert data.labels.tolist() == [i % 7 for i in range(1500)]
+
+
+def test_a_byte_order_mark_is_passed_over(opened):
+    """As in the JSON of a prediction, and in CSV."""
+    rows = body([[1], [2], [3], [4]])
+    assert opened(b"\xef\xbb\xbf" + rows, JSON).dataset.id == opened(rows, JSON).dataset.id
