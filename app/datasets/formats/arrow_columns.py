@@ -40,7 +40,7 @@ def reader_of(name: str, type: Any, *, width: int | None, forced: bool) -> Reade
 
     Raises Invalid for other types.
     """
-    type = _storage(type)
+    type = storage(type)
     if is_list(type):
         return Reader(_vector_field(name, type, width), type)
     if types.is_dictionary(type) or is_text(type) or types.is_boolean(type) or forced:
@@ -59,7 +59,7 @@ def reader_of(name: str, type: Any, *, width: int | None, forced: bool) -> Reade
 
 def check_label(name: str, type: Any) -> None:
     """Raise Invalid if a column of this type cannot hold labels."""
-    if not is_scalar(_storage(type)):
+    if not is_scalar(storage(type)):
         raise Invalid(
             Problem(
                 message=f"label column {name!r} is {type}; labels are integers, booleans or text", column=name
@@ -103,7 +103,8 @@ def is_scalar(type: Any) -> bool:
     return is_number(type) or is_text(type) or types.is_boolean(type) or types.is_null(type)
 
 
-def _storage(type: Any) -> Any:
+def storage(type: Any) -> Any:
+    """The type that an extension type is made of; any other is its own."""
     return type.storage_type if isinstance(type, pa.BaseExtensionType) else type
 
 

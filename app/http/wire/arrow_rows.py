@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from app.datasets.formats.arrow_columns import INDEX, is_list, is_number, is_text
+from app.datasets.formats.arrow_columns import INDEX, is_list, is_number, is_text, storage
 from app.datasets.formats.arrow_messages import END, check_end, row_messages
 from app.errors import Unreadable
 from app.http.wire.problems import Problems, check_header, check_rows, shown, wrong
@@ -69,7 +69,7 @@ def _check_schema(schema: pa.Schema, encoding: Encoding) -> None:
         check_header(schema.names, names(encoding))
     for column in encoding.columns:
         kind = schema.field(0 if is_vector(encoding) else column.name).type
-        expected = _expected(column, kind)
+        expected = _expected(column, storage(kind))
         if expected and not pa.types.is_null(kind):
             raise wrong(
                 f"column {shown(column.name)}: expected {expected}, got Arrow type {str(kind)[:60]}",
@@ -84,7 +84,7 @@ def _expected(column: Column, kind: pa.DataType) -> str | None:
             fits = _is_text(kind) or (column.boolean and pa.types.is_boolean(kind))
             return None if fits else "booleans" if column.boolean else "strings"
         case VectorColumn():
-            fits = is_list(kind) and is_number(kind.value_type)  # type: ignore[attr-defined]
+            fits = is_list(kind) and _is_element(kind.value_type)  # type: ignore[attr-defined]
             return None if fits else f"lists of {column.width} numbers"
         case _:
             return None if is_number(kind) else "numbers"
@@ -95,7 +95,12 @@ def _is_text(kind: pa.DataType) -> bool:
     return is_text(inner)
 
 
+def _is_element(kind: pa.DataType) -> bool:
+    return is_number(kind) or pa.types.is_boolean(kind)
+
+
 def _column(column: Column, values: Chunked, problems: Problems) -> RawColumn:
+    values = values.cast(storage(values.type))
     match column:
         case CategoricalColumn():
             return _codes(column, values, problems)

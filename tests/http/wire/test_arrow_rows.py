@@ -178,3 +178,17 @@ def test_an_empty_text_is_a_missing_truth(table, read, instances):
     rows = pa.table({"size": [1.0], "colour": ["red"], "new": [""]})
     np.testing.assert_array_equal(read(table, *streamed(rows)).features, missing)
     np.testing.assert_array_equal(read(table, instances([[1, "red", ""]])).features, missing)
+
+
+def test_what_can_be_trained_on_is_predicted_too(mixed, read, instances):
+    """Extension types are what they are made of, and vectors may be of booleans."""
+    at = np.array([[0.0, 1.0], [1.0, 1.0]])
+    rows = instances([[1, "red", True, [0, 1]], [2, "green", False, [1, 1]]])
+    for vectors in (pa.FixedShapeTensorArray.from_numpy_ndarray(at), pa.array(at.astype(bool).tolist())):
+        columns = {"size": [1.0, 2.0], "colour": ["red", "green"], "new": [True, False], "at": vectors}
+        found = read(mixed, *streamed(pa.table(columns))).features
+        np.testing.assert_array_equal(found, read(mixed, rows).features)
+    small = pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, 2], pa.int8()))
+    columns = {"size": small, "colour": ["red", "green"], "new": [True, False], "at": at.tolist()}
+    found = read(mixed, *streamed(pa.table(columns))).features
+    np.testing.assert_array_equal(found, read(mixed, rows).features)
