@@ -43,7 +43,7 @@ def shared(app: ASGIApp, named: tuple[str, ...]) -> ASGIApp:
     return CORSMiddleware(
         app,
         allow_origins=named,
-        allow_methods=("GET", "POST", "PUT", "DELETE"),
+        allow_methods=("GET", "HEAD", "POST", "PUT", "DELETE"),
         allow_headers=_TAKEN,
         allow_private_network=True,
         expose_headers=_SHOWN,

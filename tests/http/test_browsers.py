@@ -118,3 +118,11 @@ def test_what_is_no_origin_stops_the_server(text):
 def test_origins_are_written_with_commas():
     assert origins(" https://A.example ,http://[::1]:8000,") == ("https://a.example", "http://[::1]:8000")
     assert origins(None) == ()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE"])
+def test_the_pages_that_were_invited_may_use_every_method_with_a_key(make_shipped, method):
+    client = make_shipped(api_keys=f"predict:{KEY}", cors_origins=HERE)
+    asked = {"origin": HERE, "access-control-request-method": method}
+    asked["access-control-request-headers"] = "authorization"
+    assert client.options("/v1/models", headers=asked).status_code == 200
