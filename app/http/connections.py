@@ -7,6 +7,7 @@ while all goes well: a look at each connection every second, and a comparison fo
 
 import fcntl
 import logging
+import re
 import secrets
 import sys
 import termios
@@ -23,6 +24,8 @@ from app.settings import Settings
 _LOOK_SECONDS = 1.0
 _BEYOND = 8  # one connection in so many beyond max_connections is answered, with 429; the others are cut off
 _CLOSE = (b"connection", b"close")
+_HOST = re.compile(rb"[\w\[\]:.%~!$&'()*+,;=-]*", re.ASCII)  # and a port (RFC 3986, section 3.2.2)
+_AUTHORITY = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 _DETAILS = {
     400: "What came is no HTTP/1.1 request; one has a Host header, and only one.",
     405: "CONNECT is for proxies, which this server is not.",
@@ -79,6 +82,12 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self.check_head()
+        if self.url[:1] != b"/":
+            self._take_authority()
+        if self.parser.get_http_version() == "1.0":
+            self.expect_100_continue = (
+                False  # which such a sender could not understand (RFC 9110, section 10.1.1)
+            )
         if not self.parser.should_upgrade():
             super().on_headers_complete()
             self._begun = self.headers
@@ -168,15 +177,23 @@ class Connection(HttpToolsProtocol):
             self._rest.since, self.timeout_keep_alive_task = now, self._rest
 
     def check_head(self) -> None:
-        """Break off a head without a Host or with several (RFC 9112, section 3.2), or one that has come whole in one
-        piece and is too large; to be called once it is read."""
+        """Break off a head without a Host, with several or with what is none (RFC 9112, section 3.2), or one that has
+        come whole in one piece and is too large; to be called once it is read."""
         most = self.limits.max_head_bytes
         if len(self._piece) > most and _size(self.url, self.headers) > most:
             self._too_large = True
             raise OverflowError
-        hosts = [name for name, _ in self.headers].count(b"host")
-        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if len(hosts) != 1 and (hosts or self.parser.get_http_version() == "1.1"):
             raise ValueError
+        if hosts and not _HOST.fullmatch(hosts[0]):
+            raise ValueError
+
+    def _take_authority(self) -> None:
+        """Take the host from a target that names one, whatever the header says (RFC 9112, section 3.2.2)."""
+        named = _AUTHORITY.match(self.url)
+        if named:
+            self.headers[:] = [(n, named[1] if n == b"host" else value) for n, value in self.headers]
 
     @property
     def _refused(self) -> bool:

@@ -447,3 +447,37 @@ def test_a_question_about_the_whole_server_is_answered_in_the_contracts_form(mak
     told = json.loads(body)
     assert (found, told["status"], headers["content-type"]) == (status, status, "application/problem+json")
     assert headers["x-request-id"] == told["request_id"]
+
+
+@pytest.mark.parametrize("path", [PREDICT, "/v1/models"])
+@pytest.mark.parametrize("host", ["a b", "localhost/x", "user@localhost", "h\xe9"])
+def test_a_host_that_is_none_is_refused(open_site, path, host):
+    with connected(open_site()) as connection:
+        head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\ncontent-length: {len(ROW)}\r\n\r\n"
+        connection.sendall(head.encode("latin-1") + ROW)
+        status, headers, _ = answer(connection)
+        assert (status, headers["connection"]) == (400, "close")
+
+
+@pytest.mark.parametrize("path", [PREDICT, "/v2/models/iris"])
+@pytest.mark.parametrize(
+    ("named", "host", "heard"), [("localhost:8000", "x.example", True), ("x.example", "localhost", False)]
+)
+def test_a_target_that_names_its_host_is_believed(open_site, path, named, host, heard):
+    """And not the header beside it (RFC 9112, section 3.2.2)."""
+    with connected(open_site()) as connection:
+        verb = "POST" if path == PREDICT else "GET"
+        head = f"{verb} http://{named}{path} HTTP/1.1\r\nHost: {host}\r\ncontent-length: {len(ROW)}\r\n\r\n"
+        connection.sendall(head.encode() + ROW)
+        assert answer(connection)[0] == (200 if heard else 403)
+
+
+@pytest.mark.parametrize("path", [PREDICT, "/v2/models/iris/infer"])
+def test_an_old_client_is_not_told_to_go_on(open_site, path):
+    """It knows no answer before the answer (RFC 9110, section 10.1.1)."""
+    with connected(open_site()) as connection:
+        head = f"POST {path} HTTP/1.0\r\nexpect: 100-continue\r\ncontent-length: {len(ROW)}\r\n\r\n"
+        connection.sendall(head.encode())
+        time.sleep(0.1)
+        connection.sendall(ROW)
+        assert answer(connection)[0] == (200 if path == PREDICT else 400)
