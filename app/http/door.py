@@ -3,15 +3,18 @@
 import logging
 import re
 import secrets
+from collections.abc import Iterable
+from http import HTTPStatus
 from itertools import count
 from time import perf_counter
 from typing import NamedTuple, TypeAlias
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Busy, NeuronaError
-from app.http.errors import respond, unexpected
+from app.http.errors import ENDLESS, respond, unexpected
 from app.http.hardening import NOSNIFF, RawHeaders, hardened
 from app.http.keys import Keys, Role, role_needed
 from app.http.lane import Head, Headers, Lane, combined, texts
@@ -23,7 +26,6 @@ log = logging.getLogger("neurona.access")
 
 Server: TypeAlias = tuple[str, int | None] | None
 
-_ENDLESS = "/events"  # a job's, whose answer goes on as long as the job
 _SAFE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -139,7 +141,10 @@ class Door:
             nonlocal status, whole
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = hardened(message.get("headers", ()), scope["request_id"].encode())
+                said = message.get("headers", ())
+                if status == HTTPStatus.TEMPORARY_REDIRECT:
+                    said = _without_slash(scope, said)
+                message["headers"] = hardened(said, scope["request_id"].encode())
             await send(message)
             whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
@@ -151,8 +156,8 @@ class Door:
         except NeuronaError as error:
             await self._refuse(scope, receive, send, error=error, began=began, route="(refused)")
             return
-        bodiless = scope["method"] == "HEAD" and not scope["path"].endswith(_ENDLESS)
-        inner = {**scope, "method": "GET"} if bodiless else scope  # the server leaves the body out
+        bodiless = scope["method"] == "HEAD" and not scope["path"].endswith(ENDLESS)
+        inner = _as_get(scope) if bodiless else scope
         try:
             await self._app(inner, receive, send_with_id)
         except Exception as error:
@@ -186,6 +191,19 @@ class Door:
         self._meters.request(scope["method"], route, status, seconds)
         if log.isEnabledFor(logging.INFO):
             _tell(scope["method"], scope["path"], scope["request_id"], status=status, seconds=seconds)
+
+
+def _as_get(scope: Scope) -> Scope:
+    """A HEAD request as a GET whose body the server leaves out; `Range` is for GET alone (RFC 9110, section 14.2)."""
+    return {**scope, "method": "GET", "headers": [pair for pair in scope["headers"] if pair[0] != b"range"]}
+
+
+def _without_slash(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+    """The framework's redirect from a path with a slash too many, as a path: its scheme and host are those that a
+    proxy in front used, which may have been called by others."""
+    query = scope["query_string"]
+    place = quote(scope["path"].rstrip("/")).encode() + (b"?" + query if query else b"")
+    return [(name, place if name.lower() == b"location" else value) for name, value in headers]
 
 
 def _given_id(headers: Headers) -> bytes:

@@ -26,6 +26,7 @@ _Record = TypeVar("_Record", bound=BaseModel)
 
 _TYPE = re.compile(r"constrained-\w+|(literal|dict|list)\[.*\]")
 
+ENDLESS = "/events"  # a job's, whose answer goes on as long as the job, and has no HEAD
 _MANY = 10_000  # mistakes; to list a million takes half a minute, in which nothing else runs
 
 _OBJECT = re.compile(r"a valid dictionary( or instance of \w+)?")
@@ -140,6 +141,8 @@ def _methods(request: Request) -> str:
     for route in iter_route_contexts(request.app.routes):
         if route.matches(request.scope)[0] is not Match.NONE:
             found |= set(route.methods or ())
+    if "GET" in found and not request.url.path.endswith(ENDLESS):
+        found.add("HEAD")
     return ", ".join(sorted(found))
 
 

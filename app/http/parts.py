@@ -38,4 +38,12 @@ class File(FileResponse):
             kept = {name: value for name, value in self.headers.items() if name not in _OF_THE_BODY}
             await Response(status_code=304, headers=kept)(scope, receive, send)
         else:
-            await super().__call__(scope, receive, checked)
+            await super().__call__(_in_bytes(scope), receive, checked)
+
+
+def _in_bytes(scope: Scope) -> Scope:
+    """The request without a `Range` in another unit, which is to be passed over (RFC 9110, section 14.2)."""
+    unit, given, _ = Headers(scope=scope).get("range", "").partition("=")
+    if not given or unit.strip().lower() == "bytes":
+        return scope
+    return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"range"]}

@@ -240,8 +240,9 @@ def test_hyperparameters_that_are_no_object_are_refused(client, iris_csv, query,
 
 def test_allow_names_every_method_of_a_path(client):
     answer = client.patch("/v1/models/iris")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET")
-    assert "DELETE, GET" in answer.json()["detail"]
+    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, HEAD")
+    assert "DELETE, GET, HEAD" in answer.json()["detail"]
+    assert client.head("/v1/jobs/job_0000000000000000/events").headers["allow"] == "GET"
 
 
 def test_no_body_is_an_empty_request_and_blanks_are_no_json(shipped):

@@ -124,3 +124,11 @@ def test_head_is_get_without_its_body(client, path):
     said, asked = client.head(path), client.get(path)
     assert (said.status_code, said.content) == (asked.status_code, b"")
     assert said.headers["content-type"] == asked.headers["content-type"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:1"])
+def test_a_slash_too_many_leads_back_to_the_path_whatever_a_proxy_calls_this_server(client, host):
+    found = client.get("/v1/models/?limit=1&cursor=a%2Fb", headers={"host": host}, follow_redirects=False)
+    assert (found.status_code, found.headers["location"]) == (307, "/v1/models?limit=1&cursor=a%2Fb")
+    sent = client.post("/v1/models/%C3%A9%20/predict/", headers={"host": host}, follow_redirects=False)
+    assert (sent.status_code, sent.headers["location"]) == (307, "/v1/models/%C3%A9%20/predict")
