@@ -8,6 +8,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KIB = 1024
 MIB = 1024 * KIB
+# Of those who answer requests and send webhooks.
+_SECRETS = ("api_keys", "api_keys_file", "ssl_keyfile_password", "webhook_secret")
 
 
 class Settings(BaseSettings):
@@ -141,6 +143,10 @@ class Settings(BaseSettings):
         """The SQLAlchemy URL in force."""
         path = str(self.data.resolve() / "neurona.db").replace("%", "%25").replace("?", "%3F")
         return self.database_url or f"sqlite:///{path}"
+
+    def without_secrets(self) -> "Settings":
+        """These settings for a process on another machine, which has no use for keys."""
+        return self.model_copy(update=dict.fromkeys(_SECRETS))
 
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for a process that is to run under the same."""

@@ -114,7 +114,9 @@ class Trainer:
             job, attempt = claimed
             log.info("job %s: attempt %d begins", job.id, attempt, extra={"job_id": job.id})
             key = f"job-{job.id}-{attempt}"
-            future = client.submit(call, self.body, self.settings, job.id, attempt, key=key, pure=False)
+            future = client.submit(
+                call, self.body, self.settings.without_secrets(), job.id, attempt, key=key, pure=False
+            )
             self._running[future] = (job.id, attempt)
             free -= 1
 

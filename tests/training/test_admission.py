@@ -1,9 +1,11 @@
 """A job begins when there is memory for it; until then it waits with the numbers, and not for ever."""
 
+import pickle
 import threading
 
 import pytest
 
+from app.settings import Settings
 from app.training.trainer import Trainer
 
 
@@ -91,3 +93,21 @@ def test_a_job_is_not_given_up_for_another_that_was_cancelled_just_then(bench, t
     assert not trainer._admitted()
     assert bench.store.get(small.id).state == "queued"
     assert trainer._admitted().id == small.id
+
+
+def test_no_key_goes_to_a_worker_that_may_be_on_another_machine(bench, trainer):
+    secret = "of-no-worker's-business"
+    said = {"api_keys": f"admin:{secret}", "webhook_secret": secret, "ssl_keyfile_password": secret}
+    trainer.settings = bench.place.settings.model_copy(update=said)
+    sent = []
+
+    class Client:
+        def submit(self, *arguments: object, **_: object) -> object:
+            sent.extend(arguments)
+            return object()
+
+    bench.submit()
+    trainer._turn(Client())
+    told = pickle.loads(pickle.dumps(next(each for each in sent if isinstance(each, Settings))))
+    assert secret.encode() not in pickle.dumps(sent[1:])
+    assert told.data == trainer.settings.data
