@@ -190,9 +190,14 @@ class Connection(HttpToolsProtocol):
             raise ValueError
 
     def _take_authority(self) -> None:
-        """Take the host from a target that names one, whatever the header says (RFC 9112, section 3.2.2)."""
+        """Take the host from a target that names one, whatever the header says (RFC 9112, section 3.2.2).
+
+        No path behind it is the shortest one (RFC 9110, section 4.2.3).
+        """
         named = _AUTHORITY.match(self.url)
         if named:
+            if self.url[named.end() : named.end() + 1] != b"/":
+                self.url = named[0] + b"/" + self.url[named.end() :]
             self.headers[:] = [(n, named[1] if n == b"host" else value) for n, value in self.headers]
 
     @property

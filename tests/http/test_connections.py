@@ -481,3 +481,11 @@ def test_an_old_client_is_not_told_to_go_on(open_site, path):
         time.sleep(0.1)
         connection.sendall(ROW)
         assert answer(connection)[0] == (200 if path == PREDICT else 400)
+
+
+@pytest.mark.parametrize("query", ["", "?a=b"])
+def test_a_target_of_a_host_alone_is_its_first_page(open_site, query):
+    with connected(open_site()) as connection:
+        connection.sendall(f"GET http://localhost{query} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
+        status, headers, _ = answer(connection)
+        assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
