@@ -136,8 +136,12 @@ def _numbers(column: ArrowArray, dtype: str) -> Array:
 def _texts(column: ArrowArray) -> ArrowArray:
     indices, values = distinct(column)
     codes: ArrowArray = pa.array(indices, mask=indices < 0)
-    texts = [None if v is None or v != v else text_of(v) for v in values]  # noqa: PLR0124 - NaN alone is unlike itself
-    return pa.DictionaryArray.from_arrays(codes, pa.array(texts, pa.string()))
+    return pa.DictionaryArray.from_arrays(codes, pa.array([*map(word, values)], pa.string()))
+
+
+def word(value: Any) -> str | None:
+    """A scalar as a category's text, None if it is missing."""
+    return None if value is None or value != value else text_of(value)  # noqa: PLR0124 - NaN alone is unlike itself
 
 
 def _vectors(column: ArrowArray, field: Field, row: int) -> Array:

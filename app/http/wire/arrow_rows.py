@@ -1,6 +1,6 @@
 """Arrow stream rows: columns by name, in any order; nulls are missing.
 
-Numbers of any integer or float type; strings (plain or dictionary-encoded); booleans for boolean columns;
+Numbers of any integer or float type; strings, and whatever is dictionary-encoded; booleans for boolean columns;
 vectors as lists, fixed-size or not. A single-vector model takes its only column under any name.
 """
 
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from app.datasets.formats.arrow_columns import INDEX, is_list, is_number, is_text, storage
+from app.datasets.formats.arrow_columns import INDEX, is_list, is_number, is_scalar, is_text, storage, word
 from app.datasets.formats.arrow_messages import END, check_end, row_messages
+from app.datasets.vocabulary import distinct
 from app.errors import Unreadable
 from app.http.wire.problems import Problems, check_header, check_rows, shown, wrong
 from app.http.wire.request import Request
@@ -81,18 +82,14 @@ def _expected(column: Column, kind: pa.DataType) -> str | None:
     """What the column should be, if `kind` is not that."""
     match column:
         case CategoricalColumn():
-            fits = _is_text(kind) or (column.boolean and pa.types.is_boolean(kind))
+            coded = isinstance(kind, pa.DictionaryType) and is_scalar(kind)
+            fits = coded or is_text(kind) or (column.boolean and pa.types.is_boolean(kind))
             return None if fits else "booleans" if column.boolean else "strings"
         case VectorColumn():
             fits = is_list(kind) and _is_element(kind.value_type)  # type: ignore[attr-defined]
             return None if fits else f"lists of {column.width} numbers"
         case _:
             return None if is_number(kind) else "numbers"
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    inner = kind.value_type if isinstance(kind, pa.DictionaryType) else kind
-    return is_text(inner)
 
 
 def _is_element(kind: pa.DataType) -> bool:
@@ -117,9 +114,15 @@ def _numbers(values: Chunked) -> Array:
 
 
 def _codes(column: CategoricalColumn, values: Chunked, problems: Problems) -> Codes:
-    coded = values.cast(pa.string()).combine_chunks().dictionary_encode()
-    words = coded.dictionary.to_pylist()
-    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    """No text is written out for each of its rows: a few bytes of them could fill any memory."""
+    places: dict[str, int] = {}
+    pieces = [np.empty(0, np.int64)]
+    for chunk in values.chunks:
+        met, found = distinct(chunk)
+        texts = map(word, found)
+        table = [-1 if text is None else places.setdefault(text, len(places)) for text in texts]
+        pieces.append(np.array([*table, -1])[met])
+    codes, words = np.concatenate(pieces), list(places)
     if column.boolean:
         strays = [code for code, word in enumerate(words) if word not in ("true", "false", "")]
         for row in np.flatnonzero(np.isin(codes, strays)).tolist():

@@ -1,6 +1,7 @@
 """Arrow streams: columns by name and of the right type; what a stream claims is checked before it is decoded."""
 
 import struct
+import tracemalloc
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +9,8 @@ import pytest
 
 from app.datasets.formats.arrow_messages import row_messages
 from app.errors import TooLarge, Unreadable
-from core.encoding import transform_matrix
+from core import encoding
+from core.encoding import Codes, transform_matrix
 
 ARROW = "application/vnd.apache.arrow.stream"
 
@@ -192,3 +194,35 @@ def test_what_can_be_trained_on_is_predicted_too(mixed, read, instances):
     columns = {"size": small, "colour": ["red", "green"], "new": [True, False], "at": at.tolist()}
     found = read(mixed, *streamed(pa.table(columns))).features
     np.testing.assert_array_equal(found, read(mixed, rows).features)
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts"), [(pa.int64(), ["7", "8"]), (pa.float64(), ["7", "8"]), (pa.bool_(), ["true", "false"])]
+)
+def test_dictionaries_of_other_things_are_the_texts_that_they_are_trained_on(read, kind, texts):
+    """As a data frame's categories of numbers are, which any batch may have others of."""
+    fitted = encoding.fit({"t": Codes(np.array([0, 1, 0]), tuple(texts)), "n": np.array([1.0, 2.0, 3.0])})
+    first, second = [True, False] if pa.types.is_boolean(kind) else [7, 8]
+    batches = [
+        pa.record_batch(
+            {"t": pa.DictionaryArray.from_arrays([0, 1, None], pa.array(values, kind)), "n": [1.0, 2.0, 3.0]}
+        )
+        for values in ([first, second], [second, first])
+    ]
+    read_as = read(fitted, *streamed(pa.Table.from_batches(batches))).features
+    plain = pa.table({"t": [*texts, None, *texts[::-1], None], "n": [1.0, 2.0, 3.0] * 2})
+    np.testing.assert_array_equal(read_as, read(fitted, *streamed(plain)).features)
+
+
+def test_text_that_many_rows_share_is_not_written_out_for_each(table, read):
+    """A hundred thousand rows of 100 KB would be ten gigabytes."""
+    shared = pa.DictionaryArray.from_arrays(pa.array([0] * 50, pa.int8()), ["x" * 100_000])
+    columns = {"size": np.ones(50), "colour": shared, "new": pa.nulls(50, pa.bool_())}
+    body, media_type = streamed(pa.table(columns))
+    tracemalloc.start()
+    before = pa.default_memory_pool().max_memory()
+    read(table, body, media_type)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 10 * len(body)
+    assert pa.default_memory_pool().max_memory() - before < 10 * len(body)
