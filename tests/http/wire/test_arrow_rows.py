@@ -226,3 +226,15 @@ def test_text_that_many_rows_share_is_not_written_out_for_each(table, read):
     tracemalloc.stop()
     assert most < 10 * len(body)
     assert pa.default_memory_pool().max_memory() - before < 10 * len(body)
+
+
+def test_views_that_show_the_same_text_again_and_again_are_refused(table, read, problems):
+    """Before any of it is looked at: a body of a few megabytes could show terabytes."""
+    _, seen, text = pa.array(["x" * 1_000_000], pa.string_view()).buffers()
+    many = pa.py_buffer(seen.to_pybytes()[:16] * 50)
+    rows = {"size": np.ones(50), "new": pa.nulls(50, pa.bool_())}
+    views = pa.Array.from_buffers(pa.string_view(), 50, [None, many, text])
+    body, media_type = streamed(pa.table({**rows, "colour": views}))
+    assert "texts seen through views" in problems(table, body, media_type)[0].message
+    few = pa.array(["a category of more than twelve bytes", None] * 25, pa.string_view())
+    assert len(read(table, *streamed(pa.table({**rows, "colour": few}))).features) == 50
