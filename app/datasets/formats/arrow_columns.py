@@ -1,6 +1,7 @@
 """Arrow's types as this room's: which column a type becomes, and its cells in the form that blocks have."""
 
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,6 +81,22 @@ def plain(column: ArrowArray) -> ArrowArray:
     if isinstance(column.type, pa.BaseExtensionType):
         column = column.storage
     return column.cast(pa.large_string()) if types.is_string_view(column.type) else column
+
+
+def text_seen(arrays: Iterable[ArrowArray]) -> int:
+    """The bytes of all texts that are views, many of which may be of the same few bytes; of arrays whose buffers are
+    known to be as long as they must be (`validate`)."""
+    total, met = 0, set[int]()
+    for array in arrays:
+        whole = array.storage if isinstance(array.type, pa.BaseExtensionType) else array
+        texts: Any = whole.dictionary if isinstance(whole, pa.DictionaryArray) else whole
+        if len(texts) and types.is_string_view(texts.type):
+            views = texts.buffers()[1]
+            if texts is whole or views.address not in met:  # batches share their dictionaries
+                met.add(views.address)
+                lengths = np.frombuffer(views, "<i4")[::4][texts.offset :][: len(texts)]
+                total += int(np.maximum(lengths, 0).sum(dtype=np.int64))  # of nulls anything is said
+    return total
 
 
 def is_list(type: Any) -> bool:

@@ -91,13 +91,13 @@ def weigh(source: Any) -> Weighed:
     """Look at all messages of a stream. Raises TooLarge, and what Arrow raises."""
     batches = largest = 0
     for message in row_messages(source):
-        _check_unpacked(message)
+        _weigh_unpacked(message)
         batches += not message.is_dictionary
         largest = max(largest, message.body.size if message.body else 0)
     return Weighed(batches, largest)
 
 
-def _check_unpacked(message: RowMessage) -> None:
+def _weigh_unpacked(message: RowMessage) -> None:
     batch, body = message.batch, message.body
     if not message.compressed:
         return
@@ -109,10 +109,12 @@ def _check_unpacked(message: RowMessage) -> None:
         if length >= 8:
             (claim,) = struct.unpack_from("<q", body, offset)
             unpacked += max(claim, length)
-    if unpacked > MOST_UNPACKED:
+    check_unpacked(unpacked, "bytes unpacked")
+
+
+def check_unpacked(size: int, unit: str) -> None:
+    """Raises TooLarge for a record batch that is more than Arrow may have of it in memory."""
+    if size > MOST_UNPACKED:
         raise TooLarge(
-            what="A record batch",
-            limit=MOST_UNPACKED,
-            unit="bytes unpacked",
-            setting="fixed; write smaller batches",
+            what="A record batch", limit=MOST_UNPACKED, unit=unit, setting="fixed; write smaller batches"
         )

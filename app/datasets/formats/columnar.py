@@ -3,7 +3,16 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from app.datasets.formats.arrow_columns import INDEX, check_label, is_list, label_cells, plain, reader_of
+from app.datasets.formats.arrow_columns import (
+    INDEX,
+    check_label,
+    is_list,
+    label_cells,
+    plain,
+    reader_of,
+    text_seen,
+)
+from app.datasets.formats.arrow_messages import check_unpacked
 from app.datasets.formats.reading import reading
 from app.datasets.table import Block, Options, check_categorical, check_names, label_position
 
@@ -59,6 +68,8 @@ class ColumnarSource:
         with reading(self._what):
             for batch in self._batches(names):
                 chosen = batch.select(names)
+                chosen.validate()
+                check_unpacked(text_seen(chosen.columns), "bytes of text, as often as views show it")
                 chosen.validate(full=True)
                 yield chosen
 

@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from app.datasets.formats.arrow_columns import INDEX, is_list, is_number, is_scalar, is_text, storage, word
+from app.datasets.formats.arrow_columns import (
+    INDEX,
+    is_list,
+    is_number,
+    is_scalar,
+    is_text,
+    storage,
+    text_seen,
+    word,
+)
 from app.datasets.formats.arrow_messages import END, check_end, row_messages
 from app.datasets.vocabulary import MOST_TEXT, distinct
 from app.errors import Unreadable
@@ -59,27 +68,14 @@ def _table(body: bytes, encoding: Encoding, max_rows: int) -> pa.Table:
             _check_schema(pa.schema([stream.schema.field(place) for place in own]), encoding)
             table = stream.read_all().select(own)
         table.validate()
-        if _seen(table) > len(body) + MOST_TEXT:
+        chunks = [chunk for column in table.columns for chunk in column.chunks]
+        if text_seen(chunks) > len(body) + MOST_TEXT:
             raise wrong("texts seen through views are far longer than the body; send them as strings")
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, struct.error) as error:
         reason = str(error).partition("\n")[0][:200] or "it is corrupt"
         raise Unreadable(what=_BODY, reason=reason) from None
     return table.rename_columns([encoding.columns[0].name]) if is_vector(encoding) else table
-
-
-def _seen(table: pa.Table) -> int:
-    """The bytes of all texts that are views, many of which may be of the same few bytes."""
-    total, met = 0, set[int]()
-    for chunk in (chunk for column in table.columns for chunk in column.cast(storage(column.type)).chunks):
-        texts: Any = chunk.dictionary if isinstance(chunk, pa.DictionaryArray) else chunk
-        if pa.types.is_string_view(texts.type):
-            views = texts.buffers()[1]
-            if len(texts) and (texts is chunk or views.address not in met):
-                met.add(views.address)
-                lengths = np.frombuffer(views, "<i4")[::4][texts.offset :][: len(texts)]
-                total += int(np.maximum(lengths, 0).sum(dtype=np.int64))  # of nulls anything is said
-    return total
 
 
 def _check_schema(schema: pa.Schema, encoding: Encoding) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import ipc, parquet
 
+from app.datasets.formats import arrow_messages
 from app.errors import Invalid, TooLarge, Unreadable
 
 PARQUET = "application/vnd.apache.parquet"
@@ -173,8 +174,6 @@ def test_compressed_arrow_files_are_read(opened, writers, compression):
 
 
 def test_a_compressed_batch_is_weighed_before_it_is_unpacked(fault, monkeypatch):
-    from app.datasets.formats import arrow_messages
-
     monkeypatch.setattr(arrow_messages, "MOST_UNPACKED", 1_000_000)
     for values, compression in ((np.zeros(300_000), "zstd"), (np.zeros(300_000), "lz4")):
         table = pa.table({"n": values, "y": np.arange(len(values)) % 2})
@@ -188,8 +187,6 @@ def test_a_compressed_batch_is_weighed_before_it_is_unpacked(fault, monkeypatch)
 
 def test_the_first_way_of_saying_compressed_is_weighed_too(fault, monkeypatch):
     """A buffer that claims to be a gigabyte, told of in the metadata of its message as Arrow 0.17 did."""
-    from app.datasets.formats import arrow_messages
-
     claim, codec = struct.pack("<q", 1 << 30), {"ARROW:experimental_compression": "zstd"}
     batch = pa.record_batch({"n": np.frombuffer(claim + bytes(24)), "y": np.zeros(4, "int64")})
     file = io.BytesIO()
@@ -237,3 +234,20 @@ def test_text_in_deltas_is_refused_with_its_column_and_what_to_do(opened, encodi
         opened(sink.getvalue(), PARQUET)
     assert caught.value.problems[0].column == name
     assert f"{encoding}; write its text PLAIN" in str(caught.value)
+
+
+@pytest.mark.parametrize("media_type", [STREAM, FILE])
+def test_views_that_show_the_same_text_again_and_again_are_weighed(
+    fault, opened, writers, monkeypatch, media_type
+):
+    """Before any of it is looked at: a few megabytes could show terabytes."""
+    monkeypatch.setattr(arrow_messages, "MOST_UNPACKED", 1_000_000)
+    _, seen, text = pa.array(["x" * 50_000], pa.string_view()).buffers()
+    many = pa.py_buffer(seen.to_pybytes()[:16] * 40)
+    views = pa.Array.from_buffers(pa.string_view(), 40, [None, many, text])
+    labels = pa.array(["a", "b"] * 20)
+    told = fault(writers[media_type]({"t": views, "y": labels}), media_type)
+    assert isinstance(told, TooLarge)
+    few = pa.array(["a category of more than twelve bytes", None] * 20, pa.string_view())
+    data = opened(writers[media_type]({"t": few, "y": labels}), media_type)
+    assert data.columns()["t"].vocabulary == ("a category of more than twelve bytes",)
