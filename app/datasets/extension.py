@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from app.datasets.instances import cells_of
+from app.datasets.instances import cells_of, shown
 from app.datasets.labels import Label, label_array
 from app.datasets.opened import OpenDataset
 from app.datasets.table import Array, ArrowArray, Block, Cells, Field, Kind
@@ -88,9 +88,8 @@ class Extension:
             return cells_of(field, cells, 0)
         except Invalid as error:
             row = error.problems[0].row or 0
-            said = f"a list of {len(cells[row])}" if isinstance(cells[row], list) else repr(cells[row])[:100]
             kind = f"a vector of {field.width} numbers" if field.kind is Kind.VECTOR else field.kind.value
-            raise self._unfit(piece, f"has {said} where {field.name!r} is {kind}", field.name) from error
+            raise self._unfit(piece, f"has {shown(cells[row])} where {field.name!r} is {kind}", field.name) from error
 
     def _check_columns(self, piece: Labelled) -> None:
         """The dataset may have got columns since, which are missing here, or have lost some; but not all."""

@@ -180,13 +180,21 @@ def _is_text(value: str) -> bool:
     return all(not "\ud800" <= c <= "\udfff" for c in value)
 
 
+def shown(cell: Any) -> str:
+    """A cell in words; of a list its length, and the first in it that is no number."""
+    if not isinstance(cell, list):
+        return repr(cell)[:100]
+    odd = [each for each in cell if each is not None and type(each) not in (int, float)]
+    inner = f", in which is {'a list' if isinstance(odd[0], list) else repr(odd[0])[:100]}" if odd else ""
+    return f"a list of {len(cell)}{inner}"
+
+
 def _bad_cell(field: Field, row: int, cell: Any) -> Invalid:
     expected = {
         Kind.NUMERIC: "a number",
         Kind.VECTOR: f"a list of {field.width} numbers",
         Kind.CATEGORICAL: "true or false" if field.boolean else "a string",
     }[field.kind]
-    shown = f"a list of {len(cell)}" if isinstance(cell, list) else repr(cell)[:100]
-    message = f"column {field.name!r} wants {expected}, by its first value; row {row} has {shown}"
+    message = f"column {field.name!r} wants {expected}, by its first value; row {row} has {shown(cell)}"
     location = f"instances[{row}]"
     return Invalid(Problem(message=message, location=location, row=row, column=field.name))
