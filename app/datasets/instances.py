@@ -185,7 +185,7 @@ def shown(cell: Any) -> str:
     if not isinstance(cell, list):
         return repr(cell)[:100]
     odd = [each for each in cell if each is not None and type(each) not in (int, float)]
-    inner = f", in which is {'a list' if isinstance(odd[0], list) else repr(odd[0])[:100]}" if odd else ""
+    inner = f" with {'a list' if isinstance(odd[0], list) else repr(odd[0])[:100]} in it" if odd else ""
     return f"a list of {len(cell)}{inner}"
 
 

@@ -98,7 +98,10 @@ def test_images_stay_bytes_until_another_number_comes(store, npz, cell, dtype):
     ("later", "said"),
     [
         (piece([[2, 3]], ["a"], ["age", "weight"]), "it has none of its columns, 'size', 'colour'"),
-        (piece([[1.0, "red", ["true"], None]], ["a"]), "it has a list of 1 where 'open' is categorical"),
+        (
+            piece([[1.0, "red", ["true"], None]], ["a"]),
+            "it has a list of 1 with 'true' in it where 'open' is categorical",
+        ),
         (piece([["big", "red", True, None]], ["a"]), "it has 'big' where 'size' is numeric"),
         (piece([[1.0, 3, True, None]], ["a"]), "it has 3 where 'colour' is categorical"),
         (piece([[1.0, "red", "maybe", None]], ["a"]), "it has 'maybe' where 'open' is categorical"),
