@@ -58,14 +58,13 @@ OTHERWISE = {
     "an old client, refused": post(PREDICT, b"{}", JSON, version=b"1.0"),
     "another method": b"GET " + PREDICT + b" HTTP/1.1\r\nhost: localhost\r\n\r\n",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01",
-    "no path": post(b"http://localhost", ROWS, JSON),
     "no place": post(b"http://", ROWS, JSON),
     "a path without end": post(PREDICT + b"?" + b"x" * 70_000, ROWS, JSON),
     "a wrong length": post(PREDICT, ROWS, b"content-length: nine", length=False),
     "the framework's, and then the lane's": GET + post(PREDICT, ROWS, JSON),
     "the lane's, and then the framework's": post(PREDICT, ROWS, JSON) + GET,
 }
-UNREADABLE = ("no HTTP", "no path", "no place", "a path without end", "a wrong length")
+UNREADABLE = ("no HTTP", "no place", "a path without end", "a wrong length")
 
 
 class Wire(asyncio.Transport):
