@@ -86,10 +86,12 @@ class Application(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer through the door, and what stands before it.
 
-        A prefix that a proxy took away (uvicorn's `--root-path`) is none of the path by which keys have their roles.
+        A prefix that a proxy took away (uvicorn's `--root-path`) is none of the path by which keys have their roles;
+        it is one of the paths that callers are told.
         """
         if root := scope.get("root_path"):
-            scope = {**scope, "path": scope["path"].removeprefix(root) or "/", "root_path": ""}
+            path = scope["path"].removeprefix(root) or "/"
+            scope = {**scope, "path": path, "root_path": "", "prefix": root}
         await self.front(scope, receive, send)
 
     async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:

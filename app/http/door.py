@@ -144,6 +144,8 @@ class Door:
                 said = message.get("headers", ())
                 if status == HTTPStatus.TEMPORARY_REDIRECT:
                     said = _without_slash(scope, said)
+                if "prefix" in scope:
+                    said = _below(scope["prefix"], said)
                 message["headers"] = hardened(said, scope["request_id"].encode())
             await send(message)
             whole = message["type"] == "http.response.body" and not message.get("more_body", False)
@@ -204,6 +206,14 @@ def _without_slash(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> RawH
     query = scope["query_string"]
     place = quote(scope["path"].rstrip("/")).encode() + (b"?" + query if query else b"")
     return [(name, place if name.lower() == b"location" else value) for name, value in headers]
+
+
+def _below(prefix: str, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+    """The place that an answer names, as a caller reaches it who is below a proxy's prefix."""
+    return [
+        (name, quote(prefix).encode() + value if name.lower() == b"location" else value)
+        for name, value in headers
+    ]
 
 
 def _given_id(headers: Headers) -> bytes:

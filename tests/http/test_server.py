@@ -1,11 +1,16 @@
 """Whatever is asked, the server answers in the contract's form, and says what it can do."""
 
+import asyncio
 import json
 
+import httpx
 import pytest
 
 from app import errors
+from app.bootstrap import build
+from app.http.app import create_app
 from app.http.errors import STATUS, status_of, told
+from app.settings import Settings
 
 
 def every_error(kind: type = errors.NeuronaError) -> list[type]:
@@ -132,3 +137,20 @@ def test_a_slash_too_many_leads_back_to_the_path_whatever_a_proxy_calls_this_ser
     assert (found.status_code, found.headers["location"]) == (307, "/v1/models?limit=1&cursor=a%2Fb")
     sent = client.post("/v1/models/%C3%A9%20/predict/", headers={"host": host}, follow_redirects=False)
     assert (sent.status_code, sent.headers["location"]) == (307, "/v1/models/%C3%A9%20/predict")
+
+
+def test_below_a_prefix_that_a_proxy_took_away_places_are_told_with_it(tmp_path):
+    app = create_app(build(Settings(data=tmp_path / "data", models=tmp_path / "models", trainer=False)))
+
+    async def places() -> list[str]:
+        transport = httpx.ASGITransport(app=app, root_path="/ml")
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            rows = {"instances": [[1.0], [2.0]] * 5, "labels": ["a", "b"] * 5}
+            made = await client.post("/ml/v1/datasets", json=rows)
+            assert (await client.get(made.headers["location"])).json() == made.json()
+            return [
+                (await client.get(path)).headers["location"]
+                for path in ("/ml/v1/models/", "/ml/v1/jobs/?limit=1")
+            ]
+
+    assert asyncio.run(places()) == ["/ml/v1/models", "/ml/v1/jobs?limit=1"]
