@@ -71,10 +71,11 @@ def fuzz(folder: Path, *, seed: int, numbers: range) -> Outcome:
     logger = logging.getLogger("neurona")
     logger.addHandler(bugs)
     logger.propagate = False
+    services = build(settings)
     try:
-        app = create_app(build(settings))
-        return asyncio.run(_run(app, bugs, seed, numbers))
+        return asyncio.run(_run(create_app(services), bugs, seed, numbers))
     finally:
+        services.stop()
         logger.removeHandler(bugs)
         logger.propagate = True
 

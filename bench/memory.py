@@ -48,7 +48,11 @@ def predictions(folder: Path, count: int) -> list[float]:
     """Resident MiB of this process: after the warm-up, and after each tenth of the rest."""
     settings = Settings(data=folder / "data", models=folder / "models", trainer=False)
     seed_models(settings, ROOT / "models")
-    return asyncio.run(_predict(create_app(build(settings)), count))
+    services = build(settings)
+    try:
+        return asyncio.run(_predict(create_app(services), count))
+    finally:
+        services.stop()
 
 
 async def _predict(app: Application, count: int) -> list[float]:

@@ -18,6 +18,7 @@ from local_server import NO_AUTHORITIES
 from app.bootstrap import build, build_workplace
 from app.http.app import create_app
 from app.http.protocol import LaneProtocol
+from app.http.services import Services
 from app.settings import Settings
 from app.training.body import run_job
 
@@ -145,6 +146,20 @@ def make_site(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Si
 @pytest.fixture
 def site(make_site: Callable[..., Site]) -> Site:
     return make_site()
+
+
+@pytest.fixture
+def built() -> Iterator[Callable[[Settings], Services]]:
+    """Builds rooms for an application that no server starts and stops; stops them in the end."""
+    made: list[Services] = []
+
+    def make(settings: Settings) -> Services:
+        made.append(build(settings))
+        return made[-1]
+
+    yield make
+    for services in made:
+        services.stop()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.bootstrap import build
 from app.errors import Forbidden, Invalid, Unauthorized
 from app.http import keys, lane
 from app.http.app import create_app
@@ -46,10 +45,10 @@ ASKED = [
 ]
 
 
-def test_a_prefix_that_a_proxy_took_away_changes_nothing(tmp_path):
+def test_a_prefix_that_a_proxy_took_away_changes_nothing(built, tmp_path):
     """As `uvicorn --root-path /ml` says it: what comes as /v1 is /ml/v1 here, and /ml is the root."""
     models = Path(__file__).parents[2] / "models"
-    app = create_app(build(Settings(data=tmp_path, models=models, api_keys=KEYS, trainer=False)))
+    app = create_app(built(Settings(data=tmp_path, models=models, api_keys=KEYS, trainer=False)))
 
     async def ask(*calls: tuple[str, str, str]) -> list[int]:
         transport = httpx.ASGITransport(app=app, root_path="/ml")
@@ -130,9 +129,9 @@ def test_without_keys_another_address_than_loopback_is_refused():
 
 
 @pytest.mark.parametrize("name", ["testserver", "neurona", "localhost"])
-def test_without_keys_a_client_in_the_same_process_calls_the_server_what_it_likes(site, name):
+def test_without_keys_a_client_in_the_same_process_calls_the_server_what_it_likes(site, built, name):
     """As tests of others do that have the application without a network."""
-    transport = httpx.ASGITransport(create_app(build(site.settings)))
+    transport = httpx.ASGITransport(create_app(built(site.settings)))
 
     async def ask() -> list[int]:
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{name}") as client:

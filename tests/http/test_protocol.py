@@ -104,7 +104,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
     config = Config(create_app(services), log_config=None, ws="none", proxy_headers=False)
     config.load()
     yield config
-    services.jobs.close()
+    services.stop()
 
 
 def opened(kind: Any, config: Config, state: ServerState, wire: Wire) -> Any:

@@ -7,7 +7,6 @@ import httpx
 import pytest
 
 from app import errors
-from app.bootstrap import build
 from app.http.app import create_app
 from app.http.errors import STATUS, status_of, told
 from app.settings import Settings
@@ -139,8 +138,8 @@ def test_a_slash_too_many_leads_back_to_the_path_whatever_a_proxy_calls_this_ser
     assert (sent.status_code, sent.headers["location"]) == (307, "/v1/models/%C3%A9%20/predict")
 
 
-def test_below_a_prefix_that_a_proxy_took_away_places_are_told_with_it(tmp_path):
-    app = create_app(build(Settings(data=tmp_path / "data", models=tmp_path / "models", trainer=False)))
+def test_below_a_prefix_that_a_proxy_took_away_places_are_told_with_it(built, tmp_path):
+    app = create_app(built(Settings(data=tmp_path / "data", models=tmp_path / "models", trainer=False)))
 
     async def places() -> list[str]:
         transport = httpx.ASGITransport(app=app, root_path="/ml")

@@ -40,10 +40,10 @@ def test_what_was_stopped_has_a_trainer_again_once_it_is_started_again(tmp_path)
         assert not is_locked(settings.data / "trainer.lock")
 
 
-def test_an_application_that_is_told_nothing_of_its_life_starts_with_its_first_requests(tmp_path):
+def test_an_application_that_is_told_nothing_of_its_life_starts_with_its_first_requests(built, tmp_path):
     """As under a host without ASGI's lifespan; with several requests at once, once."""
     settings = Settings(models=tmp_path / "models", data=tmp_path / "data")
-    services = build(settings)
+    services = built(settings)
     body = {"data": {"instances": [[0.0], [1.0]] * 10, "labels": ["a", "b"] * 10}}
 
     async def call() -> dict[str, object]:
@@ -57,8 +57,4 @@ def test_an_application_that_is_told_nothing_of_its_life_starts_with_its_first_r
             assert "succeeded" in watched.text
             return (await client.get("/v1/models/two/card")).json()
 
-    try:
-        assert asyncio.run(call())["classes"] == ["a", "b"]
-    finally:
-        services.begin_to_stop()
-        services.stop()
+    assert asyncio.run(call())["classes"] == ["a", "b"]
