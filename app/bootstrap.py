@@ -37,9 +37,8 @@ def build(settings: Settings) -> Services:
         place.repository, settings.model_cache_bytes, warm=warm, refresh_seconds=_REFRESH_SECONDS
     )
     processes = folder_of(settings.data, os.getppid())
-    shared = (
-        settings.workers > 1 or parent_process() is not None
-    )  # of uvicorn's own --workers no setting tells
+    # Of uvicorn's own --workers no setting tells.
+    shared = settings.workers > 1 or parent_process() is not None
     drifts = Drifts(
         processes / "drift",
         profile_of=lambda name, version: profile_in(place.repository.card(name, version)),

@@ -25,9 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
     with opened(arguments.file) as file, connect(arguments) as client:
         answer = answered(client.post(path, content=file.read(), headers=headers))
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            encoding="utf-8"
-        )  # as the CSV that is read here is, whatever the terminal's letters
+        # As the CSV that is read here, whatever the terminal's letters.
+        sys.stdout.reconfigure(encoding="utf-8")
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["label", *answer["classes"]])
     for label, probabilities in zip(answer["labels"], answer["probabilities"], strict=True):

@@ -89,9 +89,8 @@ class Extension:
         except Invalid as error:
             row = error.problems[0].row or 0
             kind = f"a vector of {field.width} numbers" if field.kind is Kind.VECTOR else field.kind.value
-            raise self._unfit(
-                piece, f"has {shown(cells[row])} where {field.name!r} is {kind}", field.name
-            ) from error
+            reason = f"has {shown(cells[row])} where {field.name!r} is {kind}"
+            raise self._unfit(piece, reason, field.name) from error
 
     def _check_columns(self, piece: Labelled) -> None:
         """The dataset may have got columns since, which are missing here, or have lost some; but not all."""

@@ -85,9 +85,8 @@ class Connection(HttpToolsProtocol):
         if self.url[:1] != b"/":
             self._take_authority()
         if self.parser.get_http_version() == "1.0":
-            self.expect_100_continue = (
-                False  # which such a sender could not understand (RFC 9110, section 10.1.1)
-            )
+            # Such a sender could not understand it (RFC 9110, section 10.1.1).
+            self.expect_100_continue = False
         if not self.parser.should_upgrade():
             super().on_headers_complete()
             self._begun = self.headers

@@ -169,11 +169,8 @@ def _check_once(query: QueryParams) -> None:
 
 
 def _unknown(name: str) -> Invalid:
-    return Invalid(
-        Problem(
-            message=f"there is no field {name!r}; /docs lists those of every call", location=f"query.{name}"
-        )
-    )
+    message = f"there is no field {name!r}; /docs lists those of every call"
+    return Invalid(Problem(message=message, location=f"query.{name}"))
 
 
 def names_in(texts: Iterable[str]) -> tuple[str, ...]:

@@ -108,7 +108,9 @@ def test_a_button_that_was_come_to_stays_while_what_is_around_it_changes(page, n
     expect(button).to_be_focused()
 
 
-def test_what_is_opened_comes_into_sight_however_many_models_there_are(page, neurona):
+@pytest.fixture
+def far_below(page, neurona) -> None:
+    """The page of 80 models, of which one has been opened, below them all."""
     card = {"version": 1, "classes": ["a", "b"], "encoding": {"columns": []}}
     models = [{"name": f"model-{n}", "versions": [1], "aliases": {"production": 1}} for n in range(80)]
     page.route("**/v1/models?*", lambda route: route.fulfill(json={"items": models, "next_cursor": None}))
@@ -116,6 +118,10 @@ def test_what_is_opened_comes_into_sight_however_many_models_there_are(page, neu
     page.route("**/v1/models/model-0/card", lambda route: route.fulfill(json=card))
     page.goto(str(neurona.http.base_url))
     page.get_by_role("button", name="Open model-0", exact=True).click()
+
+
+@pytest.mark.usefixtures("far_below")
+def test_what_is_opened_comes_into_sight_however_many_models_there_are(page):
     expect(page.get_by_role("heading", name="model-0@1")).to_be_in_viewport()
 
 
@@ -307,14 +313,8 @@ def test_a_model_is_called_as_the_file_chosen_last_unless_a_person_has_named_it(
     expect(page.locator("input[name=model]")).to_have_value("mine")
 
 
-def test_what_is_wrong_with_rows_is_in_sight_where_they_are_written(page, neurona):
-    card = {"version": 1, "classes": ["a", "b"], "encoding": {"columns": []}}
-    models = [{"name": f"model-{n}", "versions": [1], "aliases": {"production": 1}} for n in range(80)]
-    page.route("**/v1/models?*", lambda route: route.fulfill(json={"items": models, "next_cursor": None}))
-    page.route("**/v1/models/model-0", lambda route: route.fulfill(json={**models[0], "warnings": []}))
-    page.route("**/v1/models/model-0/card", lambda route: route.fulfill(json=card))
-    page.goto(str(neurona.http.base_url))
-    page.get_by_role("button", name="Open model-0", exact=True).click()
+@pytest.mark.usefixtures("far_below")
+def test_what_is_wrong_with_rows_is_in_sight_where_they_are_written(page):
     page.fill("#predict textarea", "5.1, 3.5")
     page.click("#predict button")
     expect(page.locator("#notice")).to_contain_text("The rows are not JSON")

@@ -1,6 +1,7 @@
 """A place to train in: rooms of its own for every test, and jobs run in this process."""
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -13,6 +14,7 @@ from app.jobs import Job, JobStore, NewJob
 from app.settings import Settings
 from app.training import journal
 from app.training.body import run_job
+from app.training.trainer import Trainer
 from app.training.workplace import Workplace
 
 IRIS = Path(__file__).parents[2] / "examples" / "data" / "iris.csv"
@@ -20,6 +22,24 @@ IRIS = Path(__file__).parents[2] / "examples" / "data" / "iris.csv"
 
 class Killed(BaseException):
     """Stands for a process that dies: nothing catches it."""
+
+
+class Memory:
+    """Bytes that are free."""
+
+    free = 10**9
+
+    def __call__(self) -> int:
+        return self.free
+
+
+class Clock:
+    """Seconds."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @dataclass
@@ -114,3 +134,18 @@ def make_bench(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., B
 @pytest.fixture
 def bench(make_bench: Callable[..., Bench]) -> Bench:
     return make_bench()
+
+
+@pytest.fixture
+def trainer(bench: Bench) -> Trainer:
+    """The trainer of the database, whom nobody has run; its memory and its clock are the test's."""
+    trainer = Trainer(
+        settings=bench.place.settings,
+        jobs=bench.place.jobs,
+        body="nothing:to_call",
+        stop=threading.Event(),
+        memory=Memory(),
+        clock=Clock(),
+    )
+    assert bench.place.jobs.lead(trainer.owner, 60)
+    return trainer

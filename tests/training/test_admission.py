@@ -1,39 +1,6 @@
 """A job begins when there is memory for it; until then it waits with the numbers, and not for ever."""
 
-import threading
-
-import pytest
-
 from app.settings import Settings
-from app.training.trainer import Trainer
-
-
-class Memory:
-    free = 10**9
-
-    def __call__(self) -> int:
-        return self.free
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def trainer(bench) -> Trainer:
-    trainer = Trainer(
-        settings=bench.place.settings,
-        jobs=bench.place.jobs,
-        body="nothing:to_call",
-        stop=threading.Event(),
-        memory=Memory(),
-        clock=Clock(),
-    )
-    assert bench.place.jobs.lead(trainer.owner, 60)
-    return trainer
 
 
 def test_a_job_that_fits_is_admitted(bench, trainer):

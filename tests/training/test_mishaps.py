@@ -1,12 +1,9 @@
 """What the trainer makes of a task that Dask brings to an end without a result."""
 
-import threading
 from dataclasses import dataclass
 
 import pytest
 from distributed.scheduler import KilledWorker
-
-from app.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -23,24 +20,9 @@ class Ended:
         return self.error
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def befall(bench):
+def befall(bench, trainer):
     """Has a job's attempt come to that end, with all pauses over; the job then."""
-    trainer = Trainer(
-        settings=bench.place.settings,
-        jobs=bench.place.jobs,
-        body="nothing:to_call",
-        stop=threading.Event(),
-        clock=Clock(),
-    )
-    assert bench.place.jobs.lead(trainer.owner, 60)
 
     def come(job_id: str, end: Ended):
         claimed, attempt = bench.place.jobs.claim(trainer.owner, only=job_id)

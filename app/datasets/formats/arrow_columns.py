@@ -78,9 +78,13 @@ def label_cells(column: ArrowArray) -> ArrowArray:
 
 def plain(column: ArrowArray) -> ArrowArray:
     """The column without its extension type; views of text as text."""
-    if isinstance(column.type, pa.BaseExtensionType):
-        column = column.storage
+    column = _stored(column)
     return column.cast(pa.large_string()) if types.is_string_view(column.type) else column
+
+
+def _stored(array: ArrowArray) -> ArrowArray:
+    """What an array of an extension type is made of; any other is its own."""
+    return array.storage if isinstance(array.type, pa.BaseExtensionType) else array
 
 
 def text_seen(arrays: Iterable[ArrowArray]) -> int:
@@ -88,7 +92,7 @@ def text_seen(arrays: Iterable[ArrowArray]) -> int:
     known to be as long as they must be (`validate`)."""
     total, met = 0, set[int]()
     for array in arrays:
-        whole = array.storage if isinstance(array.type, pa.BaseExtensionType) else array
+        whole = _stored(array)
         texts: Any = whole.dictionary if isinstance(whole, pa.DictionaryArray) else whole
         if len(texts) and types.is_string_view(texts.type):
             views = texts.buffers()[1]

@@ -10,6 +10,7 @@ from app.datasets.formats.arrow_columns import (
     label_cells,
     plain,
     reader_of,
+    storage,
     text_seen,
 )
 from app.datasets.formats.arrow_messages import check_unpacked
@@ -37,7 +38,7 @@ class ColumnarSource:
         check_categorical(features, options)
         left_out = len(schema.names) - len(names)
         self.warnings = [f"index columns of a data frame were left out: {left_out}"] if left_out else []
-        widths = self._widths([name for name in features if is_list(_storage_of(schema, name))])
+        widths = self._widths([name for name in features if is_list(storage(schema.field(name).type))])
         self._readers = [
             reader_of(n, schema.field(n).type, width=widths.get(n), forced=n in options.categorical)
             for n in features
@@ -86,8 +87,3 @@ class ColumnarSource:
             if len(found) == len(names):
                 break
         return found
-
-
-def _storage_of(schema: Any, name: str) -> Any:
-    kind = schema.field(name).type
-    return getattr(kind, "storage_type", kind)
