@@ -20,6 +20,7 @@ from app.http.keys import Keys, Role, role_needed
 from app.http.lane import Head, Headers, Lane, combined, texts
 from app.http.meters import Meters
 from app.http.oip.reply import Reply
+from app.http.parts import without_range
 from app.http.protocol import Answered
 
 log = logging.getLogger("neurona.access")
@@ -141,11 +142,7 @@ class Door:
             nonlocal status, whole
             if message["type"] == "http.response.start":
                 status = message["status"]
-                said = message.get("headers", ())
-                if status == HTTPStatus.TEMPORARY_REDIRECT:
-                    said = _without_slash(scope, said)
-                if "prefix" in scope:
-                    said = _below(scope["prefix"], said)
+                said = _located(scope, status, message.get("headers", ()))
                 message["headers"] = hardened(said, scope["request_id"].encode())
             await send(message)
             whole = message["type"] == "http.response.body" and not message.get("more_body", False)
@@ -197,23 +194,24 @@ class Door:
 
 def _as_get(scope: Scope) -> Scope:
     """A HEAD request as a GET whose body the server leaves out; `Range` is for GET alone (RFC 9110, section 14.2)."""
-    return {**scope, "method": "GET", "headers": [pair for pair in scope["headers"] if pair[0] != b"range"]}
+    return {**without_range(scope), "method": "GET"}
 
 
-def _without_slash(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
-    """The framework's redirect from a path with a slash too many, as a path: its scheme and host are those that a
-    proxy in front used, which may have been called by others."""
-    query = scope["query_string"]
-    place = quote(scope["path"].rstrip("/")).encode() + (b"?" + query if query else b"")
-    return [(name, place if name.lower() == b"location" else value) for name, value in headers]
-
-
-def _below(prefix: str, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
-    """The place that an answer names, as a caller reaches it who is below a proxy's prefix."""
+def _located(scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+    """With the place that an answer names as its caller reaches it."""
     return [
-        (name, quote(prefix).encode() + value if name.lower() == b"location" else value)
+        (name, _place(scope, status, value) if name.lower() == b"location" else value)
         for name, value in headers
     ]
+
+
+def _place(scope: Scope, status: int, said: bytes) -> bytes:
+    """Below the prefix that a proxy took away. The framework's redirect from a path with a slash too many says scheme
+    and host, by which the proxy may not be known, and becomes a path."""
+    if status == HTTPStatus.TEMPORARY_REDIRECT:
+        query = scope["query_string"]
+        said = quote(scope["path"].rstrip("/")).encode() + (b"?" + query if query else b"")
+    return quote(scope.get("prefix", "")).encode() + said
 
 
 def _given_id(headers: Headers) -> bytes:

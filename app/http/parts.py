@@ -46,4 +46,9 @@ def _in_bytes(scope: Scope) -> Scope:
     unit, given, _ = Headers(scope=scope).get("range", "").partition("=")
     if not given or unit.strip().lower() == "bytes":
         return scope
+    return without_range(scope)
+
+
+def without_range(scope: Scope) -> Scope:
+    """The request as one for the whole."""
     return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"range"]}
